@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Kind is the kind of value that a setting takes in the settings file.
+type Kind string
+
+// The kinds of value.
+const (
+	Text   Kind = "text in quotes"
+	Number Kind = "a number"
+	YesNo  Kind = "true or false"
+)
+
+// Key is one setting in all its layers.
+type Key struct {
+	// Name is its name in the settings file; a dot separates table and key.
+	Name string
+	Kind Kind
+	// Default is the value when no layer sets it.
+	Default string
+	// Allowed says in words what may be set.
+	Allowed string
+	// IsPath marks a value that is resolved against the folder of the settings
+	// file when it stands there.
+	IsPath bool
+
+	apply func(s *Settings, value string) error
+}
+
+// Env is the name of the key's environment variable.
+func (k Key) Env() string {
+	return "SAMOVAR_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Flag is the name of the key's flag, without dashes. Flags of a table's keys
+// go without the table's name: they belong to the command of that name.
+func (k Key) Flag() string {
+	name := k.Name[strings.IndexByte(k.Name, '.')+1:]
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+// KVTypes are the types of KV cache that can be asked for.
+var KVTypes = []string{"f16", "bf16", "f32", "q8_0", "q4_0"}
+
+const (
+	maxContext = 1 << 24
+	maxThreads = 1024
+	maxStreams = 64
+	maxTokens  = 100_000
+	maxRounds  = 1000
+)
+
+// Keys is every setting there is, in the order in which they are documented.
+var Keys = []Key{
+	{Name: "data_dir", Kind: Text, Allowed: "a folder", IsPath: true,
+		apply: text(func(s *Settings) *string { return &s.DataDir })},
+	{Name: "json_logs", Kind: YesNo, Default: "false", Allowed: "true or false",
+		apply: yesNo(func(s *Settings) *bool { return &s.JSONLogs })},
+	{Name: "addr", Kind: Text, Default: "127.0.0.1:7266", Allowed: "HOST:PORT with a loopback host, such as 127.0.0.1:7266; port 0 takes any free port",
+		apply: applyAddr},
+	{Name: "addr_file", Kind: Text, Allowed: "a file to write", IsPath: true,
+		apply: text(func(s *Settings) *string { return &s.AddrFile })},
+	{Name: "model", Kind: Text, Default: "guide", Allowed: `"guide" or the path of a .gguf file`, IsPath: true,
+		apply: applyModel},
+	{Name: "shape", Kind: Text, Allowed: "the name of a shape, such as 0.5b",
+		apply: text(func(s *Settings) *string { return &s.Shape })},
+	{Name: "ctx", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (the model's own) to %d tokens", maxContext),
+		apply: number(func(s *Settings) *int { return &s.ContextTokens }, 0, maxContext)},
+	{Name: "kv", Kind: Text, Default: "f16", Allowed: strings.Join(KVTypes, ", "),
+		apply: oneOf(func(s *Settings) *string { return &s.KVType }, KVTypes)},
+	{Name: "threads", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (chosen for this machine) to %d", maxThreads),
+		apply: number(func(s *Settings) *int { return &s.Threads }, 0, maxThreads)},
+	{Name: "chat_template", Kind: Text, Allowed: "the path of a file with a Jinja chat template", IsPath: true,
+		apply: text(func(s *Settings) *string { return &s.ChatTemplate })},
+	{Name: "bench.streams", Kind: Number, Default: "4", Allowed: fmt.Sprintf("1 to %d", maxStreams),
+		apply: number(func(s *Settings) *int { return &s.Bench.Streams }, 1, maxStreams)},
+	{Name: "bench.tokens", Kind: Number, Default: "128", Allowed: fmt.Sprintf("2 to %d", maxTokens),
+		apply: number(func(s *Settings) *int { return &s.Bench.Tokens }, 2, maxTokens)},
+	{Name: "bench.rounds", Kind: Number, Default: "5", Allowed: fmt.Sprintf("1 to %d", maxRounds),
+		apply: number(func(s *Settings) *int { return &s.Bench.Rounds }, 1, maxRounds)},
+}
+
+// keyNamed finds a key by its name in the settings file.
+func keyNamed(name string) (Key, bool) {
+	for _, k := range Keys {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// ModelIsPath says whether a model is named by the path of its file.
+func ModelIsPath(model string) bool {
+	return strings.ContainsAny(model, `/\`) || strings.HasSuffix(strings.ToLower(model), ".gguf")
+}
+
+func text(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		if value == "" {
+			return errNotAllowed
+		}
+		*field(s) = value
+		return nil
+	}
+}
+
+func yesNo(field func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return errNotAllowed
+		}
+		*field(s) = b
+		return nil
+	}
+}
+
+func number(field func(*Settings) *int, lowest, highest int) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < lowest || n > highest {
+			return errNotAllowed
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func oneOf(field func(*Settings) *string, allowed []string) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		for _, a := range allowed {
+			if value == a {
+				*field(s) = value
+				return nil
+			}
+		}
+		return errNotAllowed
+	}
+}
+
+func applyModel(s *Settings, value string) error {
+	if value != "guide" && !ModelIsPath(value) {
+		return errNotAllowed
+	}
+	s.Model = value
+	return nil
+}
+
+// applyAddr takes loopback hosts only: without tokens, which come in a later
+// version, anything else would serve the whole network.
+func applyAddr(s *Settings, value string) error {
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return errNotAllowed
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > math.MaxUint16 {
+		return errNotAllowed
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errNotLoopback
+	}
+	s.Addr = value
+	return nil
+}
