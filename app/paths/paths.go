@@ -1,0 +1,62 @@
+package paths
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+)
+
+const (
+	appName      = "samovar"
+	settingsName = "settings.toml"
+)
+
+// Paths is where one instance keeps its files.
+type Paths struct {
+	config, data, cache, state string
+}
+
+// In returns the places under one data folder, or the platform's if dataDir is
+// empty. It creates nothing.
+func In(dataDir string) (Paths, error) {
+	if dataDir == "" {
+		return Paths{
+			config: filepath.Join(xdg.ConfigHome, appName),
+			data:   filepath.Join(xdg.DataHome, appName),
+			cache:  filepath.Join(xdg.CacheHome, appName),
+			state:  filepath.Join(xdg.StateHome, appName),
+		}, nil
+	}
+	abs, err := filepath.Abs(dataDir)
+	if err != nil {
+		return Paths{}, fmt.Errorf("cannot use the data folder %s: %w", dataDir, err)
+	}
+	return Paths{
+		config: abs,
+		data:   abs,
+		cache:  filepath.Join(abs, "cache"),
+		state:  filepath.Join(abs, "state"),
+	}, nil
+}
+
+// SettingsFile is the settings file, which need not exist.
+func (p Paths) SettingsFile() string { return filepath.Join(p.config, settingsName) }
+
+// Models is where model files are kept.
+func (p Paths) Models() (string, error) { return private(filepath.Join(p.data, "models")) }
+
+// Shapes is where random-weight models are made: they can be made again.
+func (p Paths) Shapes() (string, error) { return private(filepath.Join(p.cache, "shapes")) }
+
+// Worker is the folder that a worker may write to.
+func (p Paths) Worker() (string, error) { return private(filepath.Join(p.state, "worker")) }
+
+// private makes a folder that only its owner can enter.
+func private(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the folder %s: %w", dir, err)
+	}
+	return dir, nil
+}
