@@ -1,0 +1,99 @@
+# Samovar's targets. `make help` lists them. Everything that a clean clone needs
+# is Go, a C compiler (for `make test`'s race detector) and Node with npm.
+# Works with GNU make 3.81, which macOS has.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO      ?= go
+NPM     ?= npm
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The version is given by name, so Go's own stamping is off: it fails in a
+# checkout whose owner git doesn't trust.
+GOFLAGS_OURS := -buildvcs=false
+LDFLAGS      := -s -w -X samovar/engine/internal/wire.BuildVersion=$(VERSION)
+# Passed to `samovar serve` by `make run`, e.g. make run ARGS='--model guide'
+ARGS ?=
+
+ENGINE := build/engine
+# npm ci empties node_modules, so a stamp in there can't outlive its content.
+FETCHED := $(ENGINE)/node_modules/.samovar-fetched
+STAGED  := $(ENGINE)/staged/.samovar-staged
+
+.PHONY: help setup system build libs run test check cross bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: system $(STAGED) ## Fetch and stage the engine's libraries; instant when nothing changed
+
+$(FETCHED): $(ENGINE)/package.json $(ENGINE)/package-lock.json $(ENGINE)/.npmrc
+	@command -v $(NPM) >/dev/null 2>&1 || { \
+	  echo "make setup: npm is missing. Install Node.js 20 or newer (https://nodejs.org); it fetches the engine's libraries and is not needed afterwards." >&2; exit 1; }
+	@echo "fetching the engine's libraries"
+# --force: the libraries of other systems too. --ignore-scripts: only files.
+	@cd $(ENGINE) && $(NPM) ci --force --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error >/dev/null
+	@touch $@
+
+$(STAGED): $(FETCHED) $(wildcard $(ENGINE)/stage/*.go)
+	@$(GO) run $(GOFLAGS_OURS) ./$(ENGINE)/stage -dir $(ENGINE)
+	@touch $@
+
+# Linux only: the binding's FFI library opens libffi at run time, and the
+# engine's libraries need the C++ runtime. macOS has the one, and the FFI
+# library brings the other.
+system:
+	@[ "$$(uname -s)" = Linux ] || exit 0; \
+	PATH="$$PATH:/usr/sbin:/sbin"; \
+	has() { ldconfig -p 2>/dev/null | grep -q "$$1"; }; \
+	missing=; \
+	has 'libffi\.so\.8' || missing="$$missing libffi8"; \
+	has 'libstdc++\.so\.6' || missing="$$missing libstdc++6"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing$$missing"; \
+	  DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; \
+	  apt-get install -qq -y --no-install-recommends $$missing >/dev/null 2>&1 || { \
+	    apt-get update -qq >/dev/null && \
+	    apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } && exit 0; \
+	fi; \
+	echo "make setup: the engine needs libffi.so.8 and libstdc++.so.6, and this system lacks:$$missing" >&2; \
+	echo "  Debian, Ubuntu: sudo apt-get install$$missing" >&2; \
+	echo "  Fedora:         sudo dnf install libffi libstdc++" >&2; \
+	exit 1
+
+build: setup libs ## Leave bin/samovar, bin/samovar-engine and bin/lib (pure Go, no cgo)
+	@CGO_ENABLED=0 $(GO) build $(GOFLAGS_OURS) -trimpath -ldflags '$(LDFLAGS)' -o bin/samovar .
+	@CGO_ENABLED=0 $(GO) build $(GOFLAGS_OURS) -trimpath -ldflags '$(LDFLAGS)' -o bin/samovar-engine ./engine/samovar-engine
+
+# This machine's libraries, where the worker looks for them. Checked each time
+# (a tenth of a second); replaced as a whole if anything differs.
+libs: setup
+	@mkdir -p bin
+	@$(GO) run $(GOFLAGS_OURS) ./$(ENGINE)/stage -dir $(ENGINE) -into bin/lib host
+
+run: build ## Set up, build and serve on 127.0.0.1:7266
+	@exec bin/samovar serve $(ARGS)
+
+test: build check cross ## Everything: set-up, build, linters, cross-builds, tests with the race detector
+	CGO_ENABLED=1 $(GO) test $(GOFLAGS_OURS) -race -timeout 15m ./...
+
+check: ## gofmt, go vet, staticcheck
+	@bad=$$(find . -name .git -prune -o -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l) || exit 1; \
+	[ -z "$$bad" ] || { echo "not gofmt'd:" >&2; echo "$$bad" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# What ships for a Mac and for ARM must compile from any machine, tests included.
+cross: ## Build and vet for macOS, build for Linux on ARM
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build $(GOFLAGS_OURS) ./...
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(GOFLAGS_OURS) ./...
+
+bench: build ## Measure against the raw llama.cpp loop (ARGS='batch --shape 1b' for another one)
+	@bin/samovar bench $(if $(ARGS),$(ARGS),decode --shape 0.5b)
+
+clean: ## Remove what the targets above made, downloads included
+	rm -rf bin $(ENGINE)/staged $(ENGINE)/node_modules
