@@ -52,3 +52,7 @@ func TestParseLsof(t *testing.T) {
 	require.Equal(t, Owner{}, parseLsof(""))
 	require.Equal(t, Owner{}, parseLsof("\npx\n"))
 }
+
+func TestLsofIsAskedForListenersOnly(t *testing.T) {
+	require.Equal(t, []string{"-nP", "-iTCP:7266", "-sTCP:LISTEN", "-Fpc"}, lsofArgs(7266))
+}

@@ -1,0 +1,171 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"samovar/app/config"
+)
+
+// commandLine is what kong parses. Its flags are plain strings: the package
+// config decides between them and the weaker layers, and says what is allowed.
+type commandLine struct {
+	DataDir  string `placeholder:"DIR" help:"Folder for everything: models, cache, state, settings."`
+	JSONLogs bool   `name:"json-logs" negatable:"" help:"Write the log as JSON, one object a line."`
+
+	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve a model on this machine (what a bare samovar does)."`
+	Version versionFlags `cmd:"" help:"Print the version."`
+	Bench   struct {
+		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
+	} `cmd:"" help:"Measure this machine."`
+}
+
+type modelFlags struct {
+	Model   string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
+	Shape   string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
+	Ctx     string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
+	KV      string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
+	Threads string `placeholder:"N" help:"Compute threads; 0 chooses."`
+}
+
+type serveFlags struct {
+	Addr         string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
+	AddrFile     string `placeholder:"FILE" help:"Write the address there once listening."`
+	modelFlags   `embed:""`
+	ChatTemplate string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
+}
+
+type versionFlags struct {
+	JSON bool `help:"Print JSON."`
+}
+
+type decodeFlags struct {
+	modelFlags `embed:""`
+	Streams    string `placeholder:"N" help:"Streams of the second measurement."`
+	Tokens     string `placeholder:"N" help:"Tokens to generate in each stream."`
+	Rounds     string `placeholder:"N" help:"Rounds; the result is their median."`
+	JSON       bool   `help:"Print JSON."`
+}
+
+// The commands, as kong spells them.
+const (
+	cmdServe       = "serve"
+	cmdVersion     = "version"
+	cmdBenchDecode = "bench decode"
+)
+
+// invocation is a parsed command line.
+type invocation struct {
+	command string
+	// bare says that no command was given.
+	bare bool
+	json bool
+	// flags holds the settings among the flags, as written.
+	flags map[string]string
+}
+
+// errHelpShown ends parsing after --help.
+var errHelpShown = errors.New("help was shown")
+
+func parse(args []string, stdout io.Writer) (invocation, error) {
+	var cl commandLine
+	helped := false
+	parser, err := kong.New(&cl,
+		kong.Name("samovar"),
+		kong.Description("Samovar serves local models to agents on this machine. Documentation: README.md."),
+		kong.Writers(stdout, io.Discard),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(describeFlag),
+		kong.Help(printHelp),
+	)
+	if err != nil {
+		return invocation{}, fmt.Errorf("the command line is built wrong: %w", err)
+	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
+	if err := unknownCommand(parser.Model.Node, args); err != nil {
+		return invocation{}, err
+	}
+	parsed, err := parser.Parse(args)
+	if helped {
+		return invocation{}, errHelpShown
+	}
+	if err != nil {
+		return invocation{}, usageError{fmt.Errorf("%w; see samovar --help", err)}
+	}
+	return invocation{
+		command: parsed.Command(),
+		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
+		json:    cl.Version.JSON || cl.Bench.Decode.JSON,
+		flags:   settingsOf(parsed),
+	}, nil
+}
+
+// settingsOf returns the flags that were on the command line.
+func settingsOf(parsed *kong.Context) map[string]string {
+	set := map[string]string{}
+	for _, p := range parsed.Path {
+		if p.Flag == nil || p.Flag.Name == "json" {
+			continue
+		}
+		set[p.Flag.Name] = fmt.Sprint(parsed.FlagValue(p.Flag))
+	}
+	return set
+}
+
+// unknownCommand refuses words that are no command, and says which there are.
+// Without it, kong would read them as arguments of serve.
+func unknownCommand(node *kong.Node, args []string) error {
+	path := ""
+	for _, word := range args {
+		if strings.HasPrefix(word, "-") || len(node.Children) == 0 {
+			return nil
+		}
+		var names []string
+		var next *kong.Node
+		for _, child := range node.Children {
+			names = append(names, path+child.Name)
+			if child.Name == word {
+				next = child
+			}
+		}
+		if next == nil {
+			hint := "this version has: " + strings.Join(names, ", ")
+			if near := config.Nearest(path+word, names); near != "" {
+				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
+			}
+			return usageError{fmt.Errorf("there is no command %q; %s", path+word, hint)}
+		}
+		node, path = next, path+word+" "
+	}
+	return nil
+}
+
+// describeFlag adds a flag's variable and default to its help.
+func describeFlag(value *kong.Value) string {
+	for _, k := range config.Keys {
+		if value.Flag == nil || value.Flag.Name != k.Flag() {
+			continue
+		}
+		if k.Default != "" && k.Kind != config.YesNo {
+			return fmt.Sprintf("%s (default %s, %s)", value.Help, k.Default, k.Env())
+		}
+		return fmt.Sprintf("%s (%s)", value.Help, k.Env())
+	}
+	return value.Help
+}
+
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := io.WriteString(ctx.Stdout, exitHelp)
+	return err
+}
