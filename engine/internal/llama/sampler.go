@@ -1,0 +1,126 @@
+package llama
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	yzma "github.com/hybridgroup/yzma/pkg/llama"
+)
+
+// SamplerParams says how tokens are chosen, with every choice made.
+type SamplerParams struct {
+	// Temperature 0 is greedy.
+	Temperature float64
+	// TopK keeps the likeliest tokens; out of 1 … MaxTopK it means MaxTopK.
+	TopK int
+	// TopP and MinP: 0 < TopP ≤ 1, 0 ≤ MinP ≤ 1.
+	TopP, MinP float64
+	// RepeatPenalty 1, FrequencyPenalty 0 and PresencePenalty 0 are off. They
+	// look at the last PenaltyWindow tokens.
+	RepeatPenalty, FrequencyPenalty, PresencePenalty float64
+	PenaltyWindow                                    int
+	Seed                                             uint32
+}
+
+// MaxTopK is the cut that is always made before the dearer samplers: top-p over
+// a whole vocabulary costs milliseconds a token (ENGINE.md §7).
+const MaxTopK = 512
+
+// ErrLogits says that a step's logits are not numbers: the state is broken.
+var ErrLogits = errors.New("logits are not finite")
+
+// Sampler chooses tokens for one sequence. It remembers what it chose.
+type Sampler struct {
+	ctx   *Context
+	chain yzma.Sampler
+}
+
+// NewSampler builds the chain: penalties, top-k, top-p, min-p, temperature,
+// then the draw; or penalties and the likeliest token.
+func (c *Context) NewSampler(p SamplerParams) (*Sampler, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	s := &Sampler{ctx: c, chain: yzma.SamplerChainInit(yzma.SamplerChainDefaultParams())}
+	if s.chain == 0 {
+		return nil, errors.New("llama.cpp could not make a sampler")
+	}
+	var parts []yzma.Sampler
+	if p.RepeatPenalty != 1 || p.FrequencyPenalty != 0 || p.PresencePenalty != 0 {
+		parts = append(parts, yzma.SamplerInitPenalties(int32(c.model.size), int32(p.PenaltyWindow),
+			float32(p.RepeatPenalty), float32(p.FrequencyPenalty), float32(p.PresencePenalty)))
+	}
+	if p.Temperature == 0 {
+		parts = append(parts, yzma.SamplerInitGreedy())
+	} else {
+		topK := p.TopK
+		if topK < 1 || topK > MaxTopK {
+			topK = MaxTopK
+		}
+		parts = append(parts,
+			yzma.SamplerInitTopK(int32(topK)),
+			yzma.SamplerInitTopP(float32(p.TopP), 1),
+			yzma.SamplerInitMinP(float32(p.MinP), 1),
+			yzma.SamplerInitTemp(float32(p.Temperature)),
+			yzma.SamplerInitDist(p.Seed))
+	}
+	for _, part := range parts {
+		if part == 0 { // a chain silently does without it
+			s.Close()
+			return nil, errors.New("llama.cpp could not make a part of the sampler")
+		}
+		yzma.SamplerChainAdd(s.chain, part)
+	}
+	return s, nil
+}
+
+func (p SamplerParams) check() error {
+	for _, v := range []float64{p.Temperature, p.TopP, p.MinP, p.RepeatPenalty, p.FrequencyPenalty, p.PresencePenalty} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return errors.New("a sampling parameter is not a number")
+		}
+	}
+	switch {
+	case p.Temperature < 0:
+		return fmt.Errorf("temperature is %g; it must not be negative", p.Temperature)
+	case p.TopP <= 0 || p.TopP > 1:
+		return fmt.Errorf("top_p is %g; it must be above 0 and at most 1", p.TopP)
+	case p.MinP < 0 || p.MinP > 1:
+		return fmt.Errorf("min_p is %g; it must be 0 to 1", p.MinP)
+	case p.RepeatPenalty <= 0:
+		return fmt.Errorf("repeat_penalty is %g; it must be above 0", p.RepeatPenalty)
+	}
+	return nil
+}
+
+// Sample chooses the next token from an output row of its context's last Decode.
+func (s *Sampler) Sample(row int) (Token, error) {
+	if s.chain == 0 {
+		return 0, fmt.Errorf("%w: the sampler is closed", ErrRows)
+	}
+	logits, err := s.ctx.Logits(row)
+	if err != nil {
+		return 0, err
+	}
+	// One NaN spreads over a row, so a few places tell; all would cost more
+	// than the sampling.
+	for _, i := range [3]int{0, len(logits) / 2, len(logits) - 1} {
+		if math.IsNaN(float64(logits[i])) {
+			return 0, ErrLogits
+		}
+	}
+	t := Token(yzma.SamplerSample(s.chain, s.ctx.ctx, int32(row)))
+	if !s.ctx.model.valid(t) {
+		return 0, fmt.Errorf("%w: token %d was chosen", ErrLogits, t)
+	}
+	return t, nil
+}
+
+// Close frees the sampler.
+func (s *Sampler) Close() {
+	if s.chain != 0 {
+		yzma.SamplerFree(s.chain)
+		s.chain = 0
+	}
+}

@@ -1,0 +1,167 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Task is one active sequence as the scheduler sees it.
+type Task struct {
+	// Seq identifies the sequence.
+	Seq int
+	// Arrived is when its request came in.
+	Arrived time.Time
+	// Prefill is how many tokens of its prompt are still to be evaluated. 0
+	// means that the sequence is decoding.
+	Prefill int
+}
+
+// Limits bounds a step.
+type Limits struct {
+	// MaxRows is the most rows that a step may have: the micro-batch.
+	MaxRows int
+	// MinChunk is the fewest prefill rows worth a step beside decoding
+	// sequences; smaller chunks compute inefficiently (ENGINE.md §4).
+	MinChunk int
+	// ITLTarget is how long a step may take while somebody is decoding: their
+	// inter-token latency.
+	ITLTarget time.Duration
+}
+
+// Cost is what steps have cost lately. Zero means not yet known.
+type Cost struct {
+	// Decode is a step's time with decode rows only.
+	Decode time.Duration
+	// PrefillRow is the time that one prefill row adds.
+	PrefillRow time.Duration
+}
+
+// Step is what to compute next. An empty Step means that there is nothing to do.
+type Step struct {
+	// Decode holds the sequences that get one row each.
+	Decode []int
+	// Prefill holds the chunks of prompts, at most one for each sequence.
+	Prefill []Chunk
+}
+
+// Chunk is a share of one prompt: the next Rows tokens of it.
+type Chunk struct {
+	Seq, Rows int
+}
+
+// Rows returns the number of rows in the step.
+func (s Step) Rows() int {
+	n := len(s.Decode)
+	for _, c := range s.Prefill {
+		n += c.Rows
+	}
+	return n
+}
+
+// Plan returns the next step: a row for every decoding sequence (the longest
+// waiting first, should there be more than MaxRows), then chunks of prompts up
+// to the budget, shortest remaining first with ageing (see priority).
+func Plan(tasks []Task, lim Limits, cost Cost, now time.Time) Step {
+	var step Step
+	var waiting []Task
+	for _, t := range tasks {
+		if t.Prefill > 0 {
+			waiting = append(waiting, t)
+		} else {
+			step.Decode = append(step.Decode, t.Seq)
+		}
+	}
+	if len(step.Decode) > lim.MaxRows {
+		step.Decode = oldest(tasks, lim.MaxRows)
+	}
+	budget := prefillBudget(len(step.Decode), lim, cost)
+	slices.SortStableFunc(waiting, func(a, b Task) int {
+		return cmp.Or(
+			cmp.Compare(priority(a, cost, now), priority(b, cost, now)),
+			a.Arrived.Compare(b.Arrived),
+			cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, t := range waiting {
+		if budget <= 0 {
+			break
+		}
+		rows := min(t.Prefill, budget)
+		step.Prefill = append(step.Prefill, Chunk{Seq: t.Seq, Rows: rows})
+		budget -= rows
+	}
+	return step
+}
+
+// prefillBudget is how many prefill rows a step may have. Alone, prompts take
+// the whole micro-batch; beside decoding sequences, what keeps the step near
+// the ITL target, but at least MinChunk.
+func prefillBudget(decoding int, lim Limits, cost Cost) int {
+	room := lim.MaxRows - decoding
+	if decoding == 0 {
+		return room
+	}
+	rows := lim.MinChunk
+	if cost.PrefillRow > 0 {
+		rows = max(rows, int((lim.ITLTarget-cost.Decode)/cost.PrefillRow))
+	}
+	return max(0, min(room, rows))
+}
+
+// defaultPrefillRow stands for an unmeasured cost; it only sets how fast a
+// prompt ages until the first step was measured.
+const defaultPrefillRow = 2 * time.Millisecond
+
+// priority orders prompts, lowest first: the time that the rest of the prompt
+// takes, less the time it has waited. A prompt that has waited for as long as
+// it needs thus goes before every newcomer, so that nothing starves.
+func priority(t Task, cost Cost, now time.Time) time.Duration {
+	row := cost.PrefillRow
+	if row <= 0 {
+		row = defaultPrefillRow
+	}
+	return time.Duration(t.Prefill)*row - now.Sub(t.Arrived)
+}
+
+// oldest returns the n decoding sequences that arrived first.
+func oldest(tasks []Task, n int) []int {
+	decoding := slices.DeleteFunc(slices.Clone(tasks), func(t Task) bool { return t.Prefill > 0 })
+	slices.SortStableFunc(decoding, func(a, b Task) int { return a.Arrived.Compare(b.Arrived) })
+	seqs := make([]int, n)
+	for i := range seqs {
+		seqs[i] = decoding[i].Seq
+	}
+	return seqs
+}
+
+// Meter measures Cost from the steps that were made.
+type Meter struct {
+	cost Cost
+}
+
+// Cost returns the measured cost.
+func (m *Meter) Cost() Cost { return m.cost }
+
+// Observe learns from one step that took d.
+func (m *Meter) Observe(s Step, d time.Duration) {
+	prefill := s.Rows() - len(s.Decode)
+	switch {
+	case prefill == 0 && len(s.Decode) > 0:
+		m.cost.Decode = blend(m.cost.Decode, d)
+	case prefill > 0:
+		if len(s.Decode) > 0 {
+			d -= m.cost.Decode
+		}
+		if d > 0 {
+			m.cost.PrefillRow = blend(m.cost.PrefillRow, d/time.Duration(prefill))
+		}
+	}
+}
+
+// blend is an exponential mean that follows a change within about ten steps.
+func blend(old, sample time.Duration) time.Duration {
+	if old == 0 {
+		return sample
+	}
+	return old + (sample-old)/4
+}

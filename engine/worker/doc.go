@@ -1,0 +1,16 @@
+// Package worker is the child process's side of the engine: it loads one model
+// and runs the step loop that serves its requests. It joins packages that do
+// not know each other: prompt (text), sched (what to compute next) and llama
+// (computing), and speaks wire with the parent.
+//
+// # Goroutines
+//
+// One goroutine, the loop, owns the context, the samplers and every sequence;
+// nobody else touches them. The reader takes frames from the parent and hands
+// new requests to preparers, which render and tokenise beside the loop and put
+// the result into its inbox. Cancelling sets a flag that the loop looks at
+// before every step. The outbox writes frames and joins those of one step into
+// one write; the loop never waits for it while the parent reads.
+//
+// The process ends when the parent's pipe does, in whatever state it is.
+package worker

@@ -1,0 +1,124 @@
+package worker
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/llama"
+	"samovar/engine/internal/prompt"
+)
+
+// ticket is a request's life in the worker, shared between the reader, which
+// may cancel it, and the loop.
+type ticket struct {
+	id        string
+	cancelled atomic.Bool
+}
+
+// job is a request made ready for the loop: its prompt is tokens, its limits
+// are checked, every choice about sampling is made.
+type job struct {
+	*ticket
+	arrived  time.Time
+	tokens   []llama.Token
+	stop     []string
+	sampling llama.SamplerParams
+	// maxTokens bounds the answer; atContext says that it is the context's end
+	// that bounds it, not the client's wish.
+	maxTokens int
+	atContext bool
+}
+
+// cells is the most KV cells that the job can come to need. The last token of
+// the answer is never evaluated.
+func (j *job) cells() int { return len(j.tokens) + j.maxTokens - 1 }
+
+// sequence is a job that is bound to a sequence of the context. Only the loop
+// touches it.
+type sequence struct {
+	*job
+	seq     int
+	sampler Sampler
+	text    *prompt.TextStream
+	// evaluated counts the tokens whose KV is in the pool: the next position.
+	evaluated int
+	// last is the sampled token that the next decode row evaluates.
+	last      llama.Token
+	completed int
+
+	bound, prefilled, first time.Time
+}
+
+// prefillLeft is how many prompt tokens are still to be evaluated.
+func (s *sequence) prefillLeft() int { return max(0, len(s.tokens)-s.evaluated) }
+
+// end builds the last event's facts.
+func (s *sequence) end(reason infer.FinishReason, stop string, now time.Time) *infer.End {
+	e := &infer.End{
+		Reason:     reason,
+		StopString: stop,
+		Usage:      infer.Usage{PromptTokens: len(s.tokens), CompletionTokens: s.completed},
+		Anatomy:    infer.Anatomy{Queue: s.bound.Sub(s.arrived)},
+	}
+	if !s.first.IsZero() {
+		e.Anatomy.Prefill = s.prefilled.Sub(s.bound)
+		e.Anatomy.TTFT = s.first.Sub(s.arrived)
+		e.Anatomy.Decode = now.Sub(s.first)
+	}
+	return e
+}
+
+// Samovar's sampling defaults, used where neither the request nor the model's
+// file says otherwise. They are llama.cpp's (common_params_sampling).
+var defaultSampling = llama.SamplerParams{
+	Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1, PenaltyWindow: 64,
+}
+
+// choose makes every choice about sampling: the request's, else the base's.
+func choose(base llama.SamplerParams, r infer.Sampling) llama.SamplerParams {
+	set := func(dst, src *float64) {
+		if src != nil {
+			*dst = *src
+		}
+	}
+	set(&base.Temperature, r.Temperature)
+	set(&base.TopP, r.TopP)
+	set(&base.MinP, r.MinP)
+	set(&base.RepeatPenalty, r.RepeatPenalty)
+	set(&base.FrequencyPenalty, r.FrequencyPenalty)
+	set(&base.PresencePenalty, r.PresencePenalty)
+	if r.TopK != nil {
+		base.TopK = *r.TopK
+	}
+	if r.Seed != nil {
+		base.Seed = *r.Seed
+	} else {
+		base.Seed = rand.Uint32()
+	}
+	return base
+}
+
+// metaSampling returns the defaults with what the model's own file recommends
+// (llama.cpp's general.sampling.* keys).
+func metaSampling(number func(key string) (float64, bool)) llama.SamplerParams {
+	p := defaultSampling
+	for key, dst := range map[string]*float64{
+		"general.sampling.temp":           &p.Temperature,
+		"general.sampling.top_p":          &p.TopP,
+		"general.sampling.min_p":          &p.MinP,
+		"general.sampling.penalty_repeat": &p.RepeatPenalty,
+	} {
+		if v, ok := number(key); ok {
+			*dst = v
+		}
+	}
+	if v, ok := number("general.sampling.top_k"); ok {
+		p.TopK = int(v)
+	}
+	if v, ok := number("general.sampling.penalty_last_n"); ok && v >= 0 {
+		p.PenaltyWindow = int(v)
+	}
+	return p
+}

@@ -1,0 +1,159 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/llama"
+	"samovar/engine/internal/prompt"
+	"samovar/engine/internal/sched"
+	"samovar/engine/internal/wire"
+	"samovar/engine/models"
+)
+
+// Sizes of a context. The micro-batch is where prefill is fastest on a CPU
+// (ENGINE.md §3).
+const (
+	microBatch = 512
+	sequences  = 16
+	minChunk   = 64
+	// poolCells is the KV pool's least size, so that small models have room for
+	// several conversations.
+	poolCells = 16384
+	// minContext is the smallest context that is worth starting with.
+	minContext = 2048
+)
+
+// itlTarget is how long decoding sequences may wait for a step that also
+// prefills, on this kind of machine.
+func itlTarget() time.Duration {
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
+		return 100 * time.Millisecond
+	}
+	return 250 * time.Millisecond
+}
+
+// engine is a loaded model with its context, loop and preparer.
+type engine struct {
+	model    *llama.Model
+	context  *llama.Context
+	facts    infer.Model
+	sizes    sizes
+	preparer *preparer
+	loop     *loop
+}
+
+func (e *engine) close() {
+	e.context.Close()
+	e.model.Close()
+}
+
+func (e *engine) connect(send func(wire.Kind, any), ended func(*ticket)) {
+	e.preparer.send = send
+	e.loop = newLoop(backend{e.context}, e.model, e.sizes, send, ended)
+}
+
+// submit prepares a request and hands it to the loop.
+func (e *engine) submit(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
+	j, failed := e.preparer.prepare(ctx, t, r, arrived)
+	if failed != nil {
+		e.loop.reject(t, *failed)
+		return
+	}
+	e.preparer.send(wire.KindAccepted, wire.Accepted{ID: t.id, Usage: infer.Usage{PromptTokens: len(j.tokens)}})
+	select {
+	case e.loop.inbox <- j:
+	case <-ctx.Done():
+	}
+}
+
+// backend makes a llama.Context a Backend.
+type backend struct{ *llama.Context }
+
+func (b backend) NewSampler(p llama.SamplerParams) (Sampler, error) {
+	s, err := b.Context.NewSampler(p)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// load does all that can fail before the first request. What failed is said so
+// that the reader can mend it; it would fail again in the same way.
+func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
+	facts, err := models.Inspect(cfg.Path)
+	if err != nil {
+		return nil, modelFailure(err)
+	}
+	perSequence, cells, err := fit(facts, cfg)
+	if err != nil {
+		return nil, modelFailure(err)
+	}
+	lib, err := llama.Load(cfg.LibDir)
+	if err != nil {
+		return nil, &wire.Failed{Reason: sentence(err), Hint: "Install Samovar again, or point SAMOVAR_LIB_DIR at its libraries (`make setup` stages them)."}
+	}
+	told := 0.0
+	model, err := lib.OpenModel(llama.ModelParams{
+		Path: cfg.Path,
+		Mmap: runtime.GOOS == "darwin" && runtime.GOARCH == "arm64",
+		Progress: func(f float64) bool {
+			if f-told >= 0.01 || f == 1 {
+				told = f
+				send(wire.KindProgress, wire.Progress{Fraction: f})
+			}
+			return true
+		},
+	})
+	if err != nil {
+		return nil, modelFailure(err)
+	}
+	e := &engine{model: model, sizes: sizes{
+		cells: cells, sequences: sequences,
+		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
+	}}
+	if e.context, err = model.NewContext(llama.ContextParams{
+		Cells: cells, Rows: microBatch, Sequences: sequences, Threads: cfg.Threads, KVType: cfg.KVType,
+	}); err != nil {
+		model.Close()
+		return nil, &wire.Failed{Reason: sentence(err), Hint: "Try a smaller --ctx or another --kv."}
+	}
+	perSequence = min(perSequence, e.context.Params().Cells)
+	e.preparer = newPreparer(model, cfg, perSequence)
+	e.facts = infer.Model{
+		Name: facts.Name, Architecture: facts.Architecture, Parameters: model.Parameters(),
+		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells,
+	}
+	if info, err := os.Stat(cfg.Path); err == nil {
+		e.facts.Created = info.ModTime()
+	}
+	return e, nil
+}
+
+func newPreparer(m *llama.Model, cfg wire.Load, perSequence int) *preparer {
+	p := &preparer{tokenizer: m, sampling: metaSampling(m.MetaFloat), contextTokens: perSequence}
+	source := cfg.ChatTemplate
+	if source == "" {
+		source = m.ChatTemplate()
+	}
+	p.template, p.templateErr = prompt.Compile(source, prompt.Special{
+		BOS: m.BOS(), EOS: m.EOS(), Control: m.ControlTexts(),
+	})
+	return p
+}
+
+func modelFailure(err error) *wire.Failed {
+	var bad *models.BadFileError
+	if errors.As(err, &bad) {
+		return &wire.Failed{Reason: bad.Reason, Hint: bad.Hint}
+	}
+	return &wire.Failed{Reason: sentence(err)}
+}
+
+// sentence ends an error's text as a sentence ends.
+func sentence(err error) string { return fmt.Sprintf("%v.", err) }

@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/llama"
+	"samovar/engine/internal/prompt"
+	"samovar/engine/internal/wire"
+)
+
+// Tokenizer is what preparing a prompt needs of a model. It is safe for
+// concurrent use.
+type Tokenizer interface {
+	// Tokenize returns text's tokens; with special, control tokens in it count.
+	Tokenize(text string, special bool) ([]llama.Token, error)
+	// BOSToken returns the token that starts a prompt, and whether one belongs.
+	BOSToken() (t llama.Token, add bool)
+}
+
+// preparer turns requests into jobs.
+type preparer struct {
+	tokenizer Tokenizer
+	// template is nil, with templateErr saying why, if the model has no usable one.
+	template    *prompt.Template
+	templateErr error
+	sampling    llama.SamplerParams
+	// contextTokens is the most that prompt and answer may have.
+	contextTokens int
+	send          func(wire.Kind, any)
+}
+
+// prepare renders, tokenises and checks a request. It tells the parent that the
+// request is accepted; an error is for the parent, too.
+func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) (*job, *infer.Error) {
+	if p.templateErr != nil {
+		return nil, p.requestError(p.templateErr)
+	}
+	segments, err := p.template.Render(ctx, r.Messages)
+	if err != nil {
+		return nil, p.requestError(err)
+	}
+	tokens, err := p.tokenize(segments)
+	if err != nil {
+		return nil, &infer.Error{Code: infer.CodeInternal, Message: err.Error() + "."}
+	}
+	// One token of answer must fit, too.
+	room := p.contextTokens - len(tokens)
+	if room < 1 {
+		return nil, &infer.Error{
+			Code: infer.CodeContextLength, PromptTokens: len(tokens), LimitTokens: p.contextTokens, Param: "messages",
+			Message: fmt.Sprintf("The prompt has %d tokens, but the model's context has room for %d, answer included.",
+				len(tokens), p.contextTokens),
+			Hint: "Shorten the conversation, or start Samovar with a larger --ctx if the model allows it.",
+		}
+	}
+	j := &job{ticket: t, arrived: arrived, tokens: tokens, stop: r.Stop, sampling: choose(p.sampling, r.Sampling), maxTokens: r.MaxTokens}
+	if j.maxTokens <= 0 || j.maxTokens > room {
+		j.maxTokens, j.atContext = room, true
+	}
+	return j, nil
+}
+
+func (p *preparer) tokenize(segments []prompt.Segment) ([]llama.Token, error) {
+	var tokens []llama.Token
+	for _, s := range segments {
+		more, err := p.tokenizer.Tokenize(s.Text, s.Special)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, more...)
+	}
+	if bos, add := p.tokenizer.BOSToken(); add && (len(tokens) == 0 || tokens[0] != bos) {
+		tokens = append([]llama.Token{bos}, tokens...)
+	}
+	if len(tokens) == 0 {
+		return nil, errors.New("the conversation has no text")
+	}
+	return tokens, nil
+}
+
+// requestError is for errors of the template: the conversation's fault, or the
+// model's.
+func (p *preparer) requestError(err error) *infer.Error {
+	var e *infer.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &infer.Error{Code: infer.CodeInvalid, Param: "messages", Message: err.Error() + "."}
+}

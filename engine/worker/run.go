@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"samovar/engine/internal/wire"
+)
+
+// Run is the worker's life: it greets the parent, loads what it is told to and
+// serves until in ends (nil), the parent speaks nonsense, or llama.cpp fails
+// (an error). A model that cannot be loaded is told to the parent and is no
+// error here.
+//
+// When in ends while the model is loading or a step is computing, Run does not
+// return in time; the process's main calls gone to leave at once.
+func Run(in io.Reader, out io.Writer, gone func()) error {
+	box := startOutbox(out)
+	defer box.close()
+	box.send(wire.KindHello, wire.Hello{Protocol: wire.Protocol, Build: wire.BuildVersion})
+
+	r := &reader{frames: wire.NewReader(in), tickets: map[string]*ticket{}}
+	var cfg wire.Load
+	if f, err := r.frames.Read(); err != nil {
+		return ignoreEOF(err)
+	} else if f.Kind != wire.KindLoad {
+		return fmt.Errorf("%w: the first frame is %s, not load", wire.ErrMalformed, f.Kind)
+	} else if err := f.Decode(&cfg); err != nil {
+		return err
+	}
+
+	// From here on somebody must always be reading, to notice the parent's end.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	readErr := make(chan error, 1)
+	ready := make(chan *engine, 1)
+	go func() {
+		readErr <- r.run(ctx, ready)
+		cancel()
+		gone()
+	}()
+
+	eng, failed := load(cfg, box.send)
+	if failed != nil {
+		box.send(wire.KindFailed, *failed)
+		return nil
+	}
+	defer eng.close()
+	eng.connect(box.send, r.forget)
+	ready <- eng
+	box.send(wire.KindReady, wire.Ready{Model: eng.facts})
+	if err := eng.loop.run(ctx); err != nil {
+		return err
+	}
+	return ignoreEOF(<-readErr)
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// reader takes the parent's frames. It owns the tickets' map; forget is called
+// by the loop.
+type reader struct {
+	frames *wire.Reader
+
+	mu      sync.Mutex
+	tickets map[string]*ticket
+}
+
+func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
+	var eng *engine
+	preparing := make(chan struct{}, max(1, runtime.NumCPU()-1)) // leave a core to the loop
+	for {
+		f, err := r.frames.Read()
+		if err != nil {
+			return err
+		}
+		switch f.Kind {
+		case wire.KindSubmit:
+			var m wire.Submit
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			if eng == nil {
+				select {
+				case eng = <-ready:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			t, arrived := r.ticket(m.Request.ID), time.Now()
+			preparing <- struct{}{}
+			go func() {
+				defer func() { <-preparing }()
+				eng.submit(ctx, t, m.Request, arrived)
+			}()
+		case wire.KindCancel:
+			var m wire.Cancel
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			r.cancel(m.ID)
+		default:
+			return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
+		}
+	}
+}
+
+func (r *reader) ticket(id string) *ticket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &ticket{id: id}
+	r.tickets[id] = t
+	return t
+}
+
+func (r *reader) cancel(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.tickets[id]; t != nil {
+		t.cancelled.Store(true)
+	}
+}
+
+func (r *reader) forget(t *ticket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tickets[t.id] == t {
+		delete(r.tickets, t.id)
+	}
+}
