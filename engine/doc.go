@@ -1,0 +1,15 @@
+// Package engine is the parent's facade over the worker process that runs a
+// model: Generate, Status and Models for the server, Serve for the service
+// group. The worker may die at any time; nothing else dies with it.
+//
+// One goroutine, the supervisor inside Serve, owns the worker's life and the
+// state machine stopped → starting → ready → (starting again | failed). It
+// spawns the worker, shakes hands, tells it what to load, and starts a new one
+// when it dies: at once the first time, then after a growing pause, and no more
+// once the restart budget is spent. A model that cannot be loaded is not tried
+// again. Requests meet the supervisor only through a snapshot of its state and
+// the current link, the worker's end of the conversation (see link).
+//
+// The package contains no llama.cpp and must never link it: its libraries
+// initialise, and can panic, at process start.
+package engine

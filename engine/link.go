@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/wire"
+)
+
+// link is the conversation with one ready worker: it sends requests and deals
+// what comes back to their streams. It lives as long as its worker.
+type link struct {
+	out  chan outgoing
+	gone chan struct{} // closed by die
+
+	mu      sync.Mutex
+	streams map[string]*stream
+	dead    error // set once; no stream is added after it
+	level   wire.Occupancy
+}
+
+type outgoing struct {
+	kind wire.Kind
+	body any
+}
+
+// outgoingFrames is how many frames to the worker may wait before submitting
+// blocks: the worker's reader takes them at once but while it tokenises.
+const outgoingFrames = 256
+
+func newLink() *link {
+	return &link{out: make(chan outgoing, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}}
+}
+
+// submit sends a request to the worker and returns its stream.
+func (l *link) submit(r infer.Request) (*stream, error) {
+	s := newStream(r.ID)
+	s.cancel = func() { l.forget(s, true) }
+	l.mu.Lock()
+	if l.dead != nil {
+		defer l.mu.Unlock()
+		return nil, l.dead
+	}
+	if l.streams[r.ID] != nil {
+		defer l.mu.Unlock()
+		return nil, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf("A request with the id %q is running already.", r.ID),
+			Hint: "Send another X-Request-Id, or none."}
+	}
+	l.streams[r.ID] = s
+	l.mu.Unlock()
+	l.send(wire.KindSubmit, wire.Submit{Request: r})
+	return s, nil
+}
+
+// send queues a frame for the worker; for a dead one it does nothing.
+func (l *link) send(k wire.Kind, body any) {
+	select {
+	case l.out <- outgoing{k, body}:
+	case <-l.gone:
+	}
+}
+
+// forget removes a stream; tell says that the worker must be told to cancel.
+func (l *link) forget(s *stream, tell bool) {
+	l.mu.Lock()
+	known := l.streams[s.id] == s
+	if known {
+		delete(l.streams, s.id)
+	}
+	l.mu.Unlock()
+	if known && tell {
+		l.send(wire.KindCancel, wire.Cancel{ID: s.id})
+	}
+}
+
+func (l *link) find(id string) *stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams[id]
+}
+
+// inFlight returns how many requests have not ended.
+func (l *link) inFlight() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.streams)
+}
+
+func (l *link) occupancy() wire.Occupancy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.level
+}
+
+// write sends frames until the link dies. When the pipe breaks it goes on
+// taking, so that nobody blocks on a worker whose death is not yet noticed.
+func (l *link) write(w io.Writer) {
+	broken := false
+	for {
+		select {
+		case o := <-l.out:
+			if !broken {
+				broken = wire.Write(w, o.kind, o.body) != nil
+			}
+		case <-l.gone:
+			return
+		}
+	}
+}
+
+// read deals the worker's frames until there are no more, and returns why.
+func (l *link) read(r *wire.Reader) error {
+	for {
+		f, err := r.Read()
+		if err != nil {
+			return err
+		}
+		if err := l.deal(f); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *link) deal(f wire.Frame) error {
+	switch f.Kind {
+	case wire.KindAccepted:
+		var m wire.Accepted
+		if err := f.Decode(&m); err != nil {
+			return err
+		}
+		if s := l.find(m.ID); s != nil {
+			s.accept(m.Usage)
+		}
+	case wire.KindOutput:
+		var m wire.Output
+		if err := f.Decode(&m); err != nil {
+			return err
+		}
+		if s := l.find(m.ID); s != nil {
+			if m.Event.End != nil {
+				l.forget(s, false)
+			}
+			s.push(m.Event)
+		}
+	case wire.KindRejected:
+		var m wire.Rejected
+		if err := f.Decode(&m); err != nil {
+			return err
+		}
+		if s := l.find(m.ID); s != nil {
+			l.forget(s, false)
+			s.fail(&m.Error)
+		}
+	case wire.KindOccupancy:
+		var m wire.Occupancy
+		if err := f.Decode(&m); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.level = m
+		l.mu.Unlock()
+	default:
+		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
+	}
+	return nil
+}
+
+// die fails all streams; the link takes no more. It is called once.
+func (l *link) die(err error) {
+	close(l.gone)
+	l.mu.Lock()
+	l.dead = err
+	streams := l.streams
+	l.streams = map[string]*stream{}
+	l.mu.Unlock()
+	for _, s := range streams {
+		s.fail(err)
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"samovar/engine/internal/wire"
+	"samovar/engine/worker"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	switch {
+	case len(args) == 0:
+		return serve()
+	case args[0] == "raw":
+		return raw(args[1:], os.Stdin, os.Stdout)
+	case args[0] == "version":
+		fmt.Println(wire.BuildVersion)
+		return 0
+	default:
+		fmt.Fprintln(os.Stderr, "samovar-engine is started by samovar; use `samovar serve`")
+		return 2
+	}
+}
+
+// serve is the worker's life. The parent's end is noticed at any time, also
+// while llama.cpp computes, and ends the process at once.
+func serve() int {
+	out := os.NewFile(3, "frames")
+	if _, err := out.Stat(); err != nil {
+		fmt.Fprintln(os.Stderr, "samovar-engine is started by samovar; use `samovar serve`")
+		return 2
+	}
+	if err := worker.Run(os.Stdin, out, func() { os.Exit(0) }); err != nil {
+		fmt.Fprintln(os.Stderr, "samovar-engine:", err)
+		return 1
+	}
+	return 0
+}

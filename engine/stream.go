@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"samovar/engine/infer"
+)
+
+// stream is one request's answer on its way from the link to its reader. The
+// link never waits for the reader: what the reader has not taken yet is joined
+// into one pending event, whose size is bounded by the request's max tokens.
+type stream struct {
+	id     string
+	cancel func() // tells the worker
+
+	mu       sync.Mutex
+	accepted infer.Usage
+	pending  infer.Event
+	dirty    bool  // pending holds something
+	err      error // final, delivered after pending
+	closed   bool
+	wake     chan struct{} // capacity 1: something changed
+	answered chan struct{} // closed once accepted or failed
+}
+
+func newStream(id string) *stream {
+	return &stream{id: id, wake: make(chan struct{}, 1), answered: make(chan struct{})}
+}
+
+// Accepted implements infer.Stream.
+func (s *stream) Accepted() infer.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted
+}
+
+// Next implements infer.Stream.
+func (s *stream) Next(ctx context.Context) (infer.Event, error) {
+	for {
+		s.mu.Lock()
+		switch {
+		case s.dirty:
+			e := s.pending
+			s.pending, s.dirty = infer.Event{}, false
+			if e.End != nil {
+				s.err = io.EOF
+			}
+			s.mu.Unlock()
+			return e, nil
+		case s.err != nil:
+			err := s.err
+			s.mu.Unlock()
+			return infer.Event{}, err
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return infer.Event{}, ctx.Err()
+		}
+	}
+}
+
+// Close implements infer.Stream.
+func (s *stream) Close() {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if first {
+		s.cancel()
+		s.fail(context.Canceled)
+	}
+}
+
+// accept, push and fail are called by the link only.
+func (s *stream) accept(u infer.Usage) {
+	s.mu.Lock()
+	s.accepted = u
+	s.mu.Unlock()
+	s.answer()
+}
+
+func (s *stream) push(e infer.Event) {
+	s.mu.Lock()
+	if s.err == nil && s.pending.End == nil {
+		s.pending.Text += e.Text
+		s.pending.Tokens += e.Tokens
+		s.pending.End = e.End
+		s.dirty = true
+	}
+	s.mu.Unlock()
+	s.notify()
+}
+
+// fail ends the stream, unless it has ended already.
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil && s.pending.End == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.answer()
+	s.notify()
+}
+
+// failure returns the error that ended the stream before anything was sent.
+func (s *stream) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *stream) answer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.answered:
+	default:
+		close(s.answered)
+	}
+}
+
+func (s *stream) notify() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

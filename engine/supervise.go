@@ -1,0 +1,344 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/proc"
+	"samovar/engine/internal/wire"
+)
+
+// How a dead worker is replaced.
+const (
+	// maxBackoff bounds the pause before a restart: 0, 1, 2, 4, 8, 16, 16 … s.
+	maxBackoff = 16 * time.Second
+	// restartBudget deaths within budgetWindow are too many.
+	restartBudget = 6
+	budgetWindow  = 10 * time.Minute
+	// loadAttempts is how often a worker may die while loading, which it does
+	// without a word when llama.cpp aborts on a file.
+	loadAttempts = 2
+	// stopGrace is how long a worker has to leave by itself.
+	stopGrace = 3 * time.Second
+	// helloTimeout is how long a new process may take to say hello.
+	helloTimeout = 30 * time.Second
+)
+
+// failure ends supervision: trying again would fail again.
+type failure struct {
+	reason, hint string
+	err          error
+}
+
+func (f *failure) Error() string { return f.reason }
+func (f *failure) Unwrap() error { return f.err }
+
+// Serve supervises the worker until ctx is done, then stops it and waits. A
+// worker that cannot be had is no error of Serve: the state is then failed, with
+// the reason, and Serve waits for ctx.
+func (e *Engine) Serve(ctx context.Context) error {
+	err := e.supervise(ctx)
+	var f *failure
+	switch {
+	case ctx.Err() != nil:
+		e.setState(infer.StateStopped, "", "")
+		return nil
+	case errors.As(err, &f):
+		e.setState(infer.StateFailed, f.reason, f.hint)
+		e.cfg.Log.Error("the engine has failed", "model", e.cfg.Model.ID, "reason", f.reason, "hint", f.hint, "err", f.err)
+		<-ctx.Done()
+		e.setState(infer.StateStopped, "", "")
+		return nil
+	default:
+		return err
+	}
+}
+
+// supervise runs one worker after another. It returns a *failure, or when ctx
+// is done.
+func (e *Engine) supervise(ctx context.Context) error {
+	if err := e.prepareModel(ctx); err != nil {
+		return err
+	}
+	var deaths []time.Time // of workers that were ready
+	loadDeaths := 0
+	for {
+		start := time.Now()
+		w, err := e.start(ctx)
+		var f *failure
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &f):
+			return f
+		case err != nil:
+			if loadDeaths++; loadDeaths >= loadAttempts {
+				return &failure{reason: "The engine died while loading the model: " + sentence(err),
+					hint: "The file may be broken or of a kind that this version does not support; try another, or download it again.", err: err}
+			}
+			e.cfg.Log.Warn("the engine died while loading; trying once more", "err", err)
+			continue
+		}
+		loadDeaths = 0
+		e.ready(w, time.Since(start))
+		err = e.serveWorker(ctx, w)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		deaths = recent(append(deaths, time.Now()))
+		if len(deaths) >= restartBudget {
+			return &failure{reason: fmt.Sprintf("The engine died %d times within %v, the last time with: %s", len(deaths), budgetWindow, sentence(err)),
+				hint: "Restart Samovar; if it happens again, the model may not suit this machine.", err: err}
+		}
+		e.died(err)
+		if !sleep(ctx, backoff(len(deaths))) {
+			return ctx.Err()
+		}
+	}
+}
+
+// prepareModel makes the model's file, if the configuration says how.
+func (e *Engine) prepareModel(ctx context.Context) error {
+	if e.cfg.Model.Prepare == nil {
+		return nil
+	}
+	path, err := e.cfg.Model.Prepare(ctx, e.setProgress)
+	if err != nil {
+		return &failure{reason: "The model could not be prepared: " + sentence(err), err: err}
+	}
+	e.path = path
+	e.setProgress(0)
+	return nil
+}
+
+// worker is a process that is ready, and the conversation with it.
+type worker struct {
+	process *proc.Process
+	frames  *wire.Reader
+	model   infer.Model
+}
+
+// start spawns a worker and brings it to ready. The error is a *failure if
+// another try would end in the same way.
+func (e *Engine) start(ctx context.Context) (*worker, error) {
+	env, err := e.environment()
+	if err != nil {
+		return nil, &failure{reason: "The engine's folder could not be made: " + sentence(err), err: err}
+	}
+	p, err := proc.Start(proc.Spec{Path: e.cfg.WorkerPath, Env: env, Dir: e.cfg.StateDir})
+	if err != nil {
+		return nil, &failure{reason: "The engine could not be started: " + sentence(err), hint: "Install Samovar again.", err: err}
+	}
+	e.setPID(p.PID())
+	w := &worker{process: p, frames: wire.NewReader(p.Out)}
+	stopKilling := context.AfterFunc(ctx, p.Kill)
+	defer stopKilling()
+	if err := e.load(w); err != nil {
+		p.Stop(stopGrace)
+		e.setPID(0)
+		var f *failure
+		if errors.As(err, &f) {
+			return nil, f
+		}
+		return nil, dead(p, err)
+	}
+	return w, nil
+}
+
+// load shakes hands and waits until the worker has loaded the model.
+func (e *Engine) load(w *worker) error {
+	slow := time.AfterFunc(helloTimeout, w.process.Kill)
+	defer slow.Stop()
+	f, err := w.frames.Read()
+	if err != nil {
+		return err
+	}
+	slow.Stop()
+	var hello wire.Hello
+	if f.Kind != wire.KindHello {
+		return fmt.Errorf("%w: the first frame is %s", wire.ErrMalformed, f.Kind)
+	} else if err := f.Decode(&hello); err != nil {
+		return err
+	}
+	if hello.Protocol != wire.Protocol || hello.Build != wire.BuildVersion {
+		return &failure{
+			reason: fmt.Sprintf("The engine is version %s (protocol %d), but Samovar is version %s (protocol %d).",
+				hello.Build, hello.Protocol, wire.BuildVersion, wire.Protocol),
+			hint: "Install both from the same release, or run `make build` again.",
+		}
+	}
+	c := e.cfg
+	if err := wire.Write(w.process.In, wire.KindLoad, wire.Load{
+		LibDir: c.LibDir, Path: e.path, ContextTokens: c.ContextTokens,
+		KVType: c.KVType, Threads: c.Threads, ChatTemplate: c.ChatTemplate,
+	}); err != nil {
+		return err
+	}
+	for {
+		f, err := w.frames.Read()
+		if err != nil {
+			return err
+		}
+		switch f.Kind {
+		case wire.KindProgress:
+			var m wire.Progress
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			e.setProgress(m.Fraction)
+		case wire.KindReady:
+			var m wire.Ready
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			w.model = m.Model
+			return nil
+		case wire.KindFailed:
+			var m wire.Failed
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			return &failure{reason: m.Reason, hint: m.Hint}
+		default:
+			return fmt.Errorf("%w: unexpected %s while loading", wire.ErrMalformed, f.Kind)
+		}
+	}
+}
+
+// serveWorker keeps the conversation going until the worker dies (its last
+// words are the error) or ctx is done (the worker is stopped).
+func (e *Engine) serveWorker(ctx context.Context, w *worker) error {
+	e.mu.Lock()
+	l := e.link
+	e.mu.Unlock()
+	writer := make(chan struct{})
+	go func() {
+		defer close(writer)
+		l.write(w.process.In)
+	}()
+	stopKilling := context.AfterFunc(ctx, func() { _ = w.process.In.Close() })
+	defer stopKilling()
+	readErr := l.read(w.frames)
+
+	// Whatever ended the conversation, this worker has had its time.
+	w.process.Stop(stopGrace)
+	err := dead(w.process, readErr)
+	e.mu.Lock()
+	e.link = nil
+	e.status.State, e.status.Since, e.status.Progress = infer.StateStarting, time.Now(), 0
+	e.mu.Unlock()
+	l.die(&infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
+		Message: "The engine stopped while it worked on this request.", Hint: "It is being started again; send the request once more."})
+	<-writer
+	return err
+}
+
+// dead describes a worker's end: how it ended and what it printed last.
+func dead(p *proc.Process, readErr error) error {
+	end := "it ended by itself"
+	if err := p.Err(); err != nil {
+		end = err.Error()
+	} else if readErr != nil && !errors.Is(readErr, io.EOF) {
+		end = readErr.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(p.Tail(), "?")), "\n")
+	if last := lines[max(0, len(lines)-3):]; len(last[0]) > 0 {
+		end += "; its last output was: " + strings.Join(last, " | ")
+	}
+	return errors.New(end)
+}
+
+// environment is the worker's: no more than it needs, and a private cache.
+func (e *Engine) environment() ([]string, error) {
+	if err := os.MkdirAll(e.cfg.StateDir, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(e.cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return []string{
+		"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "TMPDIR=" + os.TempDir(),
+		"GGML_NO_BACKTRACE=1", "LANG=C.UTF-8",
+	}, nil
+}
+
+func (e *Engine) setState(s infer.State, reason, hint string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.link = nil
+	e.status.State, e.status.Since, e.status.Reason, e.status.Hint = s, time.Now(), reason, hint
+	e.status.WorkerPID, e.status.Progress = 0, 0
+}
+
+func (e *Engine) setProgress(f float64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.Progress = f
+}
+
+func (e *Engine) setPID(pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.WorkerPID = pid
+}
+
+func (e *Engine) ready(w *worker, took time.Duration) {
+	e.mu.Lock()
+	w.model.ID = e.cfg.Model.ID
+	e.link = newLink()
+	s := &e.status
+	s.State, s.Since, s.Progress, s.Reason, s.Hint = infer.StateReady, time.Now(), 1, "", ""
+	s.LoadTime, s.Model, s.WorkerPID = took, w.model, w.process.PID()
+	e.mu.Unlock()
+	e.cfg.Log.Info("ready", "model", w.model.ID, "load", took.Round(time.Millisecond).String(),
+		"context", w.model.ContextTokens, "pid", w.process.PID())
+}
+
+func (e *Engine) died(err error) {
+	e.cfg.Log.Warn("the engine died; starting it again", "err", err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := &e.status
+	s.Restarts++
+	s.WorkerPID = 0
+	s.Reason, s.Hint = "The engine died and is started again: "+sentence(err), ""
+}
+
+// recent drops the times that are out of the budget's window.
+func recent(deaths []time.Time) []time.Time {
+	for len(deaths) > 0 && time.Since(deaths[0]) > budgetWindow {
+		deaths = deaths[1:]
+	}
+	return deaths
+}
+
+// backoff is the pause before the restart after the n-th recent death.
+func backoff(n int) time.Duration {
+	if n <= 1 {
+		return 0
+	}
+	return min(time.Second<<(n-2), maxBackoff)
+}
+
+// sleep waits for d or ctx; it says whether d has passed.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// sentence ends an error's text as a sentence ends.
+func sentence(err error) string { return strings.TrimRight(err.Error(), ".\n ") + "." }
