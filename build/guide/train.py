@@ -1,0 +1,106 @@
+"""Trains the guide. Resumes from its last checkpoint.
+
+    python3 train.py OUT --steps 9000 --decay 3000
+
+The learning rate warms up, stays, and falls to zero over the last `decay`
+steps, so that a run can be ended from any checkpoint. Weights for use are an
+average over the last steps (`ema`).
+"""
+
+import argparse
+import json
+import os
+import time
+
+import torch
+from torch.nn import functional as F
+
+import data
+import evaluate
+from corpus import Corpus
+from model import Config, Guide
+from tokenizer import Tokenizer
+
+
+def rate(step, args):
+    if step < args.warmup:
+        return args.lr * (step + 1) / args.warmup
+    left = args.steps - step
+    return args.lr * min(1.0, left / args.decay)
+
+
+def save(path, **state):
+    torch.save(state, path + ".tmp")
+    os.replace(path + ".tmp", path)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("out")
+    p.add_argument("--steps", type=int, default=9000)
+    p.add_argument("--decay", type=int, default=3000)
+    p.add_argument("--warmup", type=int, default=200)
+    p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--tokens", type=int, default=4096)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--seed", type=int, default=1)
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    os.makedirs(args.out, exist_ok=True)
+    tok, corpus, cfg = Tokenizer.load(), Corpus(), Config()
+    model, average = Guide(cfg), Guide(cfg)
+    average.load_state_dict(model.state_dict())
+    flat = [q for q in model.parameters() if q.dim() < 2]
+    deep = [q for q in model.parameters() if q.dim() >= 2]
+    optimizer = torch.optim.AdamW([{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}],
+                                  lr=args.lr, betas=(0.9, 0.98))
+    step, seen, spent = 0, 0, 0.0
+    checkpoint = os.path.join(args.out, "last.pt")
+    if os.path.exists(checkpoint):
+        state = torch.load(checkpoint)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, seen, spent = state["step"], state["seen"], state["spent"]
+        print("resumed at step", step, flush=True)
+    print(model.parameters_count(), "parameters", flush=True)
+    # A resumed run draws new conversations instead of repeating the first ones.
+    source = data.batches(tok, corpus, args.seed * 1000003 + step, args.tokens)
+    total, weight, since, mark = 0.0, 0.0, time.time(), seen
+    while step < args.steps:
+        x, y, w = next(source)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, args)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = model.hidden(x)
+            chosen = w > 0
+            logits = model.logits(states[chosen])
+        losses = F.cross_entropy(logits.float(), y[chosen], reduction="none")
+        loss = (losses * w[chosen]).sum() / w.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step, seen = step + 1, seen + x.numel()
+        keep = min(0.998, 1 - 1 / (step + 1))
+        with torch.no_grad():
+            for a, b in zip(average.parameters(), model.parameters()):
+                a.lerp_(b, 1 - keep)
+        total, weight = total + loss.item(), weight + 1
+        if step % 100 == 0:
+            took = time.time() - since
+            print("%s step %d loss %.4f tokens %.2fM %.0f/s lr %.5f" % (
+                time.strftime("%H:%M:%S"), step, total / weight, seen / 1e6, (seen - mark) / took, rate(step, args)), flush=True)
+            spent += took
+            total, weight, since, mark = 0.0, 0.0, time.time(), seen
+        if step % 500 == 0 or step == args.steps:
+            save(checkpoint, model=model.state_dict(), ema=average.state_dict(), optimizer=optimizer.state_dict(),
+                 config=cfg.dict(), step=step, seen=seen, spent=spent)
+        if step % 1000 == 0 or step == args.steps:
+            print("  dev", json.dumps(evaluate.quick(average, tok, corpus)), flush=True)
+            since = time.time()
+
+
+if __name__ == "__main__":
+    main()
