@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -9,105 +10,148 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stream pushes pieces and returns all text and the stop string.
-func stream(t testing.TB, stops []string, pieces ...string) (text, stop string) {
+// referenceText is what a TextStream must give for all of b: the slow and
+// obvious way.
+func referenceText(b []byte, stops []string) (text, stop string) {
+	for end := 1; end <= len(b); end++ {
+		for _, s := range stops {
+			if s != "" && bytes.HasSuffix(b[:end], []byte(s)) && len(s) > len(stop) {
+				stop = s
+			}
+		}
+		if stop != "" {
+			return valid(b[:end-len(stop)]), stop
+		}
+	}
+	if open := openRune(b); open > 0 {
+		return valid(b[:len(b)-open]) + "\uFFFD", ""
+	}
+	return valid(b), ""
+}
+
+// stream pushes b in pieces, cut after each length that next gives.
+func stream(t require.TestingT, b []byte, stops []string, next func() int) (text, stop string) {
 	s := NewTextStream(stops)
-	for _, p := range pieces {
-		part, found, stopped := s.Push([]byte(p))
-		require.True(t, utf8.ValidString(part), "%q", part)
-		text += part
+	for len(b) > 0 {
+		n := min(next(), len(b))
+		piece, found, stopped := s.Push(b[:n])
+		require.True(t, utf8.ValidString(piece), "%q", piece)
+		text += piece
 		if stopped {
 			return text, found
 		}
+		b = b[n:]
 	}
-	return text + s.Flush(), ""
+	rest := s.Flush()
+	require.True(t, utf8.ValidString(rest), "%q", rest)
+	return text + rest, ""
 }
 
-func TestCharactersAreNeverSplit(t *testing.T) {
-	s := NewTextStream(nil)
-	var got []string
-	for _, b := range []byte("é🫖x") {
-		text, _, _ := s.Push([]byte{b})
-		got = append(got, text)
-	}
-	require.Equal(t, []string{"", "é", "", "", "", "🫖", "x"}, got)
-	require.Empty(t, s.Flush())
-}
-
-func TestBytesThatAreNoTextBecomeReplacements(t *testing.T) {
-	text, _ := stream(t, nil, "a\xff", "b\xe2\x82", "c", "\xf0\x9f")
-	require.Equal(t, "a\uFFFDb\uFFFDc\uFFFD", text)
-}
-
-func TestStopStrings(t *testing.T) {
-	for name, tc := range map[string]struct {
-		stops, pieces []string
-		text, stop    string
+func TestTextStreamTable(t *testing.T) {
+	for _, c := range []struct {
+		name, in   string
+		stops      []string
+		text, stop string
 	}{
-		"in one token":              {[]string{"END"}, []string{"one END two"}, "one ", "END"},
-		"over three tokens":         {[]string{"END"}, []string{"one E", "N", "D two"}, "one ", "END"},
-		"a start that is none":      {[]string{"END"}, []string{"one EN", "TRY"}, "one ENTRY", ""},
-		"never completed":           {[]string{"END"}, []string{"one EN"}, "one EN", ""},
-		"the first to start":        {[]string{"two", "one"}, []string{"zero one two"}, "zero ", "one"},
-		"the first listed":          {[]string{"ab", "abc"}, []string{"xabc"}, "x", "ab"},
-		"repeating start":           {[]string{"aab"}, []string{"a", "a", "a", "b"}, "a", "aab"},
-		"inside the last character": {[]string{"é"}, []string{"caf\xc3", "\xa9!"}, "caf", "é"},
-		"empty ones are ignored":    {[]string{""}, []string{"text"}, "text", ""},
+		{"plain", "hello", nil, "hello", ""},
+		{"two- to four-byte characters", "é€😀", nil, "é€😀", ""},
+		{"stop", "one STOP two", []string{"STOP"}, "one ", "STOP"},
+		{"stop at the start", "STOP", []string{"STOP"}, "", "STOP"},
+		{"nearly a stop", "STO STOQ ST", []string{"STOP"}, "STO STOQ ST", ""},
+		{"overlapping itself", "aaab", []string{"aab"}, "a", "aab"},
+		{"border of a border", "ababac ababad", []string{"ababad"}, "ababac ", "ababad"},
+		{"completes first", "abcd", []string{"abcd", "c"}, "ab", "c"},
+		{"same end, the longest", "xabc", []string{"c", "abc", "bc"}, "x", "abc"},
+		{"same start, the shortest", "abc", []string{"abc", "ab"}, "", "ab"},
+		{"stop of characters", "日本語です。終", []string{"。終"}, "日本語です", "。終"},
+		{"empty stops are none", "abc", []string{"", ""}, "abc", ""},
+		{"invalid bytes", "a\xff\xfeb", nil, "a\uFFFD\uFFFDb", ""},
+		{"broken character", "a\xe2\x82b", nil, "a\uFFFD\uFFFDb", ""},
+		{"never completed", "a\xf0\x9f\x98", nil, "a\uFFFD", ""},
+		{"surrogate half", "\xed\xa0\x80", nil, "\uFFFD\uFFFD\uFFFD", ""},
+		{"overlong", "\xc0\xaf", nil, "\uFFFD\uFFFD", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			text, stop := stream(t, tc.stops, tc.pieces...)
-			require.Equal(t, tc.text, text)
-			require.Equal(t, tc.stop, stop)
+		t.Run(c.name, func(t *testing.T) {
+			for size := 1; size <= len(c.in); size++ {
+				text, stop := stream(t, []byte(c.in), c.stops, func() int { return size })
+				require.Equal(t, c.text, text, "in pieces of %d", size)
+				require.Equal(t, c.stop, stop, "in pieces of %d", size)
+			}
 		})
 	}
 }
 
-// However a text is cut into tokens, the same comes out: all of it, up to the
-// first stop string.
-func TestCutsDoNotMatter(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	alphabet := []string{"a", "b", "ab", "é", "🫖", "\n", "世"}
-	for range 3000 {
-		var text string
-		for range r.IntN(20) {
-			text += alphabet[r.IntN(len(alphabet))]
+func TestTextStreamSendsWhatIsSure(t *testing.T) {
+	s := NewTextStream([]string{"END"})
+	text, _, _ := s.Push([]byte("abc E"))
+	require.Equal(t, "abc ", text)
+	text, _, _ = s.Push([]byte("N"))
+	require.Equal(t, "", text)
+	text, _, _ = s.Push([]byte("x\xe2\x82"))
+	require.Equal(t, "ENx", text)
+	text, _, _ = s.Push([]byte("\xac"))
+	require.Equal(t, "€", text)
+	text, _, _ = s.Push([]byte("\xff!"))
+	require.Equal(t, "\uFFFD!", text)
+	_, stop, stopped := s.Push([]byte("END more"))
+	require.True(t, stopped)
+	require.Equal(t, "END", stop)
+	text, _, stopped = s.Push([]byte("END"))
+	require.False(t, stopped)
+	require.Empty(t, text+s.Flush())
+}
+
+// Any cut of any bytes gives the reference's text; few letters make stop
+// strings and broken characters likely.
+func TestTextStreamAnySplit(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	parts := []string{"a", "b", "ab", "é", "€", "😀", "\xe2", "\x82", "\xf0\x9f", "\xff"}
+	word := func(n int, whole bool) string {
+		var b strings.Builder
+		for range n {
+			limit := len(parts)
+			if whole {
+				limit = 6
+			}
+			b.WriteString(parts[random.IntN(limit)])
 		}
-		stops := []string{"ab🫖", "éa", "bb"}[:r.IntN(4)]
-		want, wantStop := stream(t, stops, text)
-		var pieces []string
-		for rest := text; rest != ""; {
-			n := 1 + r.IntN(min(4, len(rest)))
-			pieces, rest = append(pieces, rest[:n]), rest[n:]
+		return b.String()
+	}
+	for range 20_000 {
+		in := []byte(word(random.IntN(12), false))
+		var stops []string
+		for range random.IntN(4) {
+			stops = append(stops, word(1+random.IntN(4), true))
 		}
-		got, gotStop := stream(t, stops, pieces...)
-		require.Equal(t, want, got, "%q cut as %q", text, pieces)
-		require.Equal(t, wantStop, gotStop)
-		if len(stops) == 0 {
-			require.Equal(t, text, got)
-		}
+		wantText, wantStop := referenceText(in, stops)
+		text, stop := stream(t, in, stops, func() int { return 1 + random.IntN(4) })
+		require.Equal(t, wantText, text, "%q %q", in, stops)
+		require.Equal(t, wantStop, stop, "%q %q", in, stops)
 	}
 }
 
 func FuzzTextStream(f *testing.F) {
-	f.Add([]byte("hello \xf0\x9f\xab\x96 END"), "END", uint8(3))
-	f.Fuzz(func(t *testing.T, in []byte, stop string, step uint8) {
-		n := int(step%7) + 1
-		s := NewTextStream([]string{stop})
-		var out strings.Builder
-		for len(in) > 0 {
-			k := min(n, len(in))
-			text, _, stopped := s.Push(in[:k])
-			in = in[k:]
-			require.True(t, utf8.ValidString(text))
-			out.WriteString(text)
-			if stopped {
-				break
-			}
-		}
-		out.WriteString(s.Flush())
-		require.True(t, utf8.ValidString(out.String()))
-		if utf8.ValidString(stop) && stop != "" && !strings.Contains(stop, "\uFFFD") {
-			require.NotContains(t, out.String(), stop)
+	f.Add([]byte("hello 😀 STOP"), "STOP", "OP", uint64(3))
+	f.Add([]byte("\xf0\x9f\x98STO\xe2\x82"), "STO\xe2", "", uint64(1))
+	f.Fuzz(func(t *testing.T, in []byte, a, b string, seed uint64) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		stops := []string{a, b}
+		wantText, wantStop := referenceText(in, stops)
+		text, stop := stream(t, in, stops, func() int { return 1 + random.IntN(5) })
+		require.Equal(t, wantStop, stop)
+		if utf8.ValidString(a) && utf8.ValidString(b) {
+			require.Equal(t, wantText, text)
 		}
 	})
+}
+
+func BenchmarkTextStream(b *testing.B) {
+	token := []byte(" token")
+	stops := []string{"</s>", "\n\nHuman:", " tokens", "```"}
+	for b.Loop() {
+		s := NewTextStream(stops)
+		for range 1000 {
+			s.Push(token)
+		}
+	}
 }
