@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/wire"
+)
+
+// The test binary plays the worker when it is started under a name that begins
+// with "worker-"; what follows says which part.
+func TestMain(m *testing.M) {
+	if part, ok := strings.CutPrefix(filepath.Base(os.Args[0]), "worker-"); ok {
+		os.Exit(play(part))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func play(part string) int {
+	out := os.NewFile(3, "frames")
+	send := func(k wire.Kind, v any) {
+		if err := wire.Write(out, k, v); err != nil {
+			os.Exit(0)
+		}
+	}
+	in := wire.NewReader(os.Stdin)
+	read := func(v any) wire.Kind {
+		f, err := in.Read()
+		if err != nil {
+			os.Exit(0)
+		}
+		if err := f.Decode(v); err != nil {
+			os.Exit(9)
+		}
+		return f.Kind
+	}
+	hello := wire.Hello{Protocol: wire.Protocol, Build: wire.BuildVersion}
+	if part == "oldversion" {
+		hello.Build = "v0-ancient"
+	}
+	send(wire.KindHello, hello)
+	var load wire.Load
+	read(&load)
+	fmt.Fprintln(os.Stderr, "worker: loading", load.Path)
+	switch part {
+	case "badmodel":
+		send(wire.KindFailed, wire.Failed{Reason: "It is no GGUF.", Hint: "Get another."})
+		return 0
+	case "diesloading":
+		count(load.Path)
+		fmt.Fprintln(os.Stderr, "GGML_ASSERT(n_layer > 0) failed")
+		return 134
+	case "nonsense":
+		_, _ = out.WriteString("hello, this is not a frame at all")
+		return 0
+	}
+	send(wire.KindProgress, wire.Progress{Fraction: 0.5})
+	send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake", ContextTokens: 100}})
+	serveFake(send, read)
+	return 0
+}
+
+// count appends a line to a file beside path for each call.
+func count(path string) {
+	f, err := os.OpenFile(path+".count", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, _ = f.WriteString("x\n")
+		_ = f.Close()
+	}
+}
+
+// serveFake answers by what the last message says.
+func serveFake(send func(wire.Kind, any), read func(any) wire.Kind) {
+	for {
+		var m struct {
+			wire.Submit
+			ID string `json:"id"`
+		}
+		kind := read(&m)
+		if kind == wire.KindCancel {
+			if strings.HasPrefix(m.ID, "watched") { // tell through a request that waits for it
+				send(wire.KindOutput, wire.Output{ID: "witness", Event: infer.Event{Text: "cancelled " + m.ID, End: &infer.End{Reason: infer.FinishStop}}})
+			}
+			continue
+		}
+		r := m.Request
+		say := r.Messages[len(r.Messages)-1].Content
+		if say == "too long" {
+			send(wire.KindRejected, wire.Rejected{ID: r.ID, Error: infer.Error{Code: infer.CodeContextLength, PromptTokens: 9, LimitTokens: 4}})
+			continue
+		}
+		send(wire.KindAccepted, wire.Accepted{ID: r.ID, Usage: infer.Usage{PromptTokens: 3}})
+		switch say {
+		case "die":
+			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "last words", Tokens: 2}})
+			fmt.Fprintln(os.Stderr, "worker: segmentation fault")
+			os.Exit(139)
+		case "wait":
+		default:
+			for _, word := range strings.SplitAfter(say, " ") {
+				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: word, Tokens: 1}})
+			}
+			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{End: &infer.End{
+				Reason: infer.FinishStop, Usage: infer.Usage{PromptTokens: 3, CompletionTokens: 2}}}})
+		}
+	}
+}
+
+// fakeConfig is a Config whose worker plays part.
+func fakeConfig(t *testing.T, part string) Config {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "worker-"+part)
+	require.NoError(t, os.Symlink(self, path))
+	return Config{
+		WorkerPath: path, StateDir: filepath.Join(dir, "state"), KVType: "f16",
+		Model: ModelFile{ID: "m", Aliases: []string{"alias"}, Path: filepath.Join(dir, "model.gguf")},
+		Log:   slog.New(slog.DiscardHandler),
+	}
+}

@@ -1,0 +1,233 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/llama"
+	"samovar/engine/internal/llama/llamatest"
+	"samovar/engine/internal/sched"
+	"samovar/engine/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type fakeBackend struct{ *llamatest.Fake }
+
+func (b fakeBackend) NewSampler(p llama.SamplerParams) (Sampler, error) {
+	s, err := b.Fake.NewSampler(p)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// rig runs a loop on a fake and collects what it sends.
+type rig struct {
+	t     *testing.T
+	fake  *llamatest.Fake
+	loop  *loop
+	stop  func()
+	ended chan error
+
+	mu      sync.Mutex
+	text    map[string]string
+	end     map[string]*infer.End
+	failed  map[string]infer.Error
+	level   wire.Occupancy
+	changed chan struct{}
+}
+
+func newRig(t *testing.T, fake *llamatest.Fake, sequences int) *rig {
+	r := &rig{t: t, fake: fake, text: map[string]string{}, end: map[string]*infer.End{},
+		failed: map[string]infer.Error{}, changed: make(chan struct{}, 1), ended: make(chan error, 1)}
+	r.loop = newLoop(fakeBackend{fake}, fake, sizes{
+		cells: fake.Cells, sequences: sequences,
+		steps: sched.Limits{MaxRows: fake.Rows, MinChunk: 4, ITLTarget: time.Second},
+	}, r.receive, func(*ticket) {})
+	return r
+}
+
+func (r *rig) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.ended <- r.loop.run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		<-r.ended
+	})
+	r.t.Cleanup(r.stop)
+}
+
+func (r *rig) receive(_ wire.Kind, v any) {
+	r.mu.Lock()
+	switch m := v.(type) {
+	case wire.Output:
+		r.text[m.ID] += m.Event.Text
+		if m.Event.End != nil {
+			r.end[m.ID] = m.Event.End
+		}
+	case wire.Rejected:
+		r.failed[m.ID] = m.Error
+	case wire.Occupancy:
+		r.level = m
+	}
+	r.mu.Unlock()
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// until waits until cond holds; cond is called with the lock held.
+func (r *rig) until(what string, cond func() bool) {
+	r.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		r.mu.Lock()
+		ok := cond()
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-r.changed:
+		case <-deadline:
+			r.t.Fatalf("timed out: %s", what)
+		}
+	}
+}
+
+func makeJob(id, prompt string, maxTokens int) *job {
+	tokens, _ := (*llamatest.Fake)(nil).Tokenize(prompt, true)
+	return &job{ticket: &ticket{id: id}, arrived: time.Now(), tokens: tokens, maxTokens: maxTokens, sampling: defaultSampling}
+}
+
+// alone is what the fake generates for a prompt when nobody else is there.
+func alone(prompt string, n int) string {
+	history, _ := (*llamatest.Fake)(nil).Tokenize(prompt, true)
+	var b strings.Builder
+	for range n {
+		t := llamatest.Hash(history)
+		history = append(history, t)
+		b.WriteByte(byte(t))
+	}
+	return b.String()
+}
+
+func TestManyRequestsGetWhatTheyWouldGetAlone(t *testing.T) {
+	fake := llamatest.New(600, 32)
+	r := newRig(t, fake, 4)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	want := map[string]string{}
+	r.start()
+	for i := range 40 {
+		id, prompt, n := fmt.Sprint(i), strings.Repeat(fmt.Sprint("p", i), 1+rnd.IntN(30)), 1+rnd.IntN(40)
+		want[id] = alone(prompt, n)
+		r.loop.inbox <- makeJob(id, prompt, n)
+	}
+	r.until("all end", func() bool { return len(r.end)+len(r.failed) == 40 })
+	require.Empty(t, r.failed)
+	require.Equal(t, want, r.text)
+	for id, e := range r.end {
+		require.Equal(t, infer.FinishLength, e.Reason)
+		require.Equal(t, len(want[id]), e.Usage.CompletionTokens)
+	}
+	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	require.Zero(t, fake.Used(), "every cell is free again")
+	require.Zero(t, fake.Open(), "every sampler is closed")
+	require.LessOrEqual(t, fake.MostRows(), 32)
+	require.Greater(t, fake.MostRows(), 4, "prompts are batched")
+}
+
+func TestEndsAndTheirReasons(t *testing.T) {
+	fake := llamatest.New(1000, 64)
+	script := "one two END three"
+	fake.Next = func(h []llama.Token) llama.Token {
+		if n := len(h) - 4; n < len(script) {
+			return llama.Token(script[n])
+		}
+		return llamatest.End
+	}
+	r := newRig(t, fake, 4)
+	r.start()
+	stop := makeJob("stop", "pppp", 100)
+	stop.stop = []string{"END"}
+	context := makeJob("context", "pppp", 3)
+	context.atContext = true
+	for _, j := range []*job{stop, context, makeJob("length", "pppp", 7), makeJob("turn", "pppp", 100)} {
+		r.loop.inbox <- j
+	}
+	r.until("all end", func() bool { return len(r.end) == 4 })
+	require.Equal(t, map[string]string{"stop": "one two ", "context": "one", "length": "one two", "turn": script}, r.text)
+	require.Equal(t, infer.FinishStopString, r.end["stop"].Reason)
+	require.Equal(t, "END", r.end["stop"].StopString)
+	require.Equal(t, infer.FinishContext, r.end["context"].Reason)
+	require.Equal(t, infer.FinishLength, r.end["length"].Reason)
+	require.Equal(t, infer.FinishStop, r.end["turn"].Reason)
+	require.Equal(t, infer.Usage{PromptTokens: 4, CompletionTokens: len(script)}, r.end["turn"].Usage)
+}
+
+func TestCancelFreesWhatARequestHolds(t *testing.T) {
+	fake := llamatest.New(200, 64)
+	r := newRig(t, fake, 2)
+	r.start()
+	running, waiting := makeJob("running", "pp", 150), makeJob("waiting", "pp", 150) // both do not fit at once
+	// The running one generates until it is cancelled: it blocks in the fake.
+	gate := make(chan struct{})
+	fake.Next = func(h []llama.Token) llama.Token {
+		if len(h) > 20 {
+			<-gate
+		}
+		return 'x'
+	}
+	r.loop.inbox <- running
+	r.until("it runs", func() bool { return r.text["running"] != "" })
+	r.loop.inbox <- waiting
+	running.cancelled.Store(true)
+	close(gate)
+	r.until("the other one ends", func() bool { return r.end["waiting"] != nil })
+	require.Nil(t, r.end["running"], "a cancelled request says no more")
+	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	require.Zero(t, fake.Used())
+	require.Zero(t, fake.Open())
+}
+
+func TestABadSamplerRejectsOneRequestOnly(t *testing.T) {
+	r := newRig(t, llamatest.New(100, 16), 2)
+	r.start()
+	bad := makeJob("bad", "p", 3)
+	bad.sampling.TopP = 0
+	r.loop.inbox <- bad
+	r.loop.inbox <- makeJob("good", "p", 3)
+	r.until("both end", func() bool { return len(r.end) == 1 && len(r.failed) == 1 })
+	require.Equal(t, infer.CodeInvalid, r.failed["bad"].Code)
+	require.Equal(t, alone("p", 3), r.text["good"])
+}
+
+func TestBrokenStepsFailTheirRequestsAndBrokenBackendsTheLoop(t *testing.T) {
+	fake := llamatest.New(100, 16)
+	var fail error
+	fake.Fail = func() error { return fail }
+	r := newRig(t, fake, 2)
+	fail = fmt.Errorf("%w: test", llama.ErrRows)
+	r.start()
+	r.loop.inbox <- makeJob("refused", "p", 3)
+	r.until("it fails", func() bool { return len(r.failed) == 1 })
+	require.Equal(t, infer.CodeInternal, r.failed["refused"].Code)
+	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	r.stop()
+
+	fake.Fail = func() error { return llama.ErrCompute }
+	r2 := newRig(t, fake, 2)
+	r2.loop.inbox <- makeJob("x", "p", 3)
+	require.ErrorIs(t, r2.loop.run(context.Background()), llama.ErrCompute)
+}
