@@ -1,0 +1,98 @@
+package sse
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Writer is one open event stream.
+type Writer struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+	buf     bytes.Buffer
+	enc     *json.Encoder
+	err     error
+}
+
+// Start sends the headers of an event stream and status 200. A write that the
+// client does not take within timeout fails; 0 waits for ever.
+func Start(w http.ResponseWriter, timeout time.Duration) *Writer {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // proxies of the nginx kind would hold events back
+	w.WriteHeader(http.StatusOK)
+	s := &Writer{w: w, rc: http.NewResponseController(w), timeout: timeout}
+	s.enc = json.NewEncoder(&s.buf)
+	s.enc.SetEscapeHTML(false)
+	return s
+}
+
+// Event adds one event with v as JSON. Without a name it has only data.
+func (s *Writer) Event(name string, v any) {
+	if s.err != nil {
+		return
+	}
+	s.begin(name)
+	// Encode ends with a newline, which ends the data line; JSON has no other.
+	if err := s.enc.Encode(v); err != nil {
+		s.err = fmt.Errorf("sse: encode event %q: %w", name, err)
+		return
+	}
+	s.buf.WriteByte('\n')
+}
+
+// Data adds one event with text as it is; it must be a single line.
+func (s *Writer) Data(text string) {
+	if s.err != nil {
+		return
+	}
+	s.begin("")
+	s.buf.WriteString(text)
+	s.buf.WriteString("\n\n")
+}
+
+func (s *Writer) begin(name string) {
+	if name != "" {
+		s.buf.WriteString("event: ")
+		s.buf.WriteString(name)
+		s.buf.WriteByte('\n')
+	}
+	s.buf.WriteString("data: ")
+}
+
+// Flush sends what was added. Its error is final: the client is gone, or too
+// slow.
+func (s *Writer) Flush() error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.buf.Len() == 0 {
+		return nil
+	}
+	if s.timeout > 0 {
+		s.keep(s.rc.SetWriteDeadline(time.Now().Add(s.timeout)))
+	}
+	if s.err == nil {
+		_, err := s.w.Write(s.buf.Bytes())
+		s.keep(err)
+	}
+	if s.err == nil {
+		s.keep(s.rc.Flush())
+	}
+	s.buf.Reset()
+	return s.err
+}
+
+// keep remembers an error; recorders and such writers lack what it takes to
+// set deadlines, which is none.
+func (s *Writer) keep(err error) {
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.err = fmt.Errorf("sse: %w", err)
+	}
+}
