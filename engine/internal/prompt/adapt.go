@@ -19,24 +19,33 @@ func mergeLeadingSystem(messages []infer.Message) []infer.Message {
 	return append([]infer.Message{join(messages[:n])}, messages[n:]...)
 }
 
-// simplify rewrites a conversation for templates that know only users and
-// assistants who take turns: system messages become part of the next user
-// message (at the end: of a user message of their own), and neighbours of the
-// same role are joined.
-func simplify(messages []infer.Message) []infer.Message {
+// The forms in which a conversation is tried, one after the other. As each
+// leaves the start of a conversation as the one before did where the template
+// allows it, a later turn that needs a simpler form keeps the common prefix.
+
+func asTheyAre(messages []infer.Message) []infer.Message { return messages }
+
+// foldLater is for templates that allow one system message, at the start: later
+// ones become part of the user's turn they stand at, and neighbours of the same
+// role are joined.
+func foldLater(messages []infer.Message) []infer.Message { return fold(messages, 1) }
+
+// foldAll is for templates that know only users and assistants who take turns.
+func foldAll(messages []infer.Message) []infer.Message { return fold(messages, 0) }
+
+// fold turns system messages from the given place on into user messages and
+// joins neighbours of the same role with a blank line.
+func fold(messages []infer.Message, from int) []infer.Message {
 	var out []infer.Message
-	add := func(m infer.Message) {
-		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {
-			out[last] = join([]infer.Message{out[last], m})
-			return
-		}
-		out = append(out, m)
-	}
-	for _, m := range messages {
-		if m.Role == infer.RoleSystem {
+	for i, m := range messages {
+		if m.Role == infer.RoleSystem && i >= from {
 			m.Role = infer.RoleUser
 		}
-		add(m)
+		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {
+			out[last] = join([]infer.Message{out[last], m})
+			continue
+		}
+		out = append(out, m)
 	}
 	return out
 }

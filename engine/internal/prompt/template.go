@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +16,15 @@ import (
 // ErrNoTemplate says that the model's file has no chat template.
 var ErrNoTemplate = errors.New("the model has no chat template")
 
+// RaisedError is in the chain of the error when the template itself refused the
+// conversation (raise_exception).
+type RaisedError struct {
+	// Message is the template's.
+	Message string
+}
+
+func (e *RaisedError) Error() string { return "the template raised: " + e.Message }
+
 // Special holds the texts of a model's special tokens.
 type Special struct {
 	// BOS and EOS are what a template knows as bos_token and eos_token.
@@ -27,27 +34,17 @@ type Special struct {
 	Control []string
 }
 
-// Segment is a piece of a rendered prompt.
-type Segment struct {
-	Text string
-	// Special says that texts of control tokens in it are those tokens.
-	Special bool
-}
-
 // Template is a compiled chat template. It is safe for concurrent use.
 type Template struct {
 	compiled *jinja.Template
 	special  Special
-	control  *regexp.Regexp // nil: there are no control tokens
+	shields  *shielder
 	now      func() time.Time
 	timeout  time.Duration
 }
 
-// renderTimeout bounds a rendering; ordinary ones take milliseconds.
-const renderTimeout = 5 * time.Second
-
-// maxRange bounds range(): templates loop over messages and tools.
-const maxRange = 100_000
+// overrideHint says how to do without the model's own template.
+const overrideHint = "Give another template with --chat-template FILE (setting chat_template)"
 
 // Compile compiles a chat template. An empty source gives an *infer.Error with
 // ErrNoTemplate in its chain, a faulty one an *infer.Error, too.
@@ -55,29 +52,18 @@ func Compile(source string, special Special) (*Template, error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, &infer.Error{Code: infer.CodeInvalid, Err: ErrNoTemplate,
 			Message: "This model has no chat template, so it cannot take conversations.",
-			Hint:    "Start Samovar with --chat-template FILE, or choose a model that has one (an \"instruct\" or \"chat\" variant)."}
+			Hint:    overrideHint + ", or choose a model that has one (an \"instruct\" or \"chat\" variant)."}
 	}
-	normal, err := normalise(source)
+	translated, err := translate(source)
 	if err != nil {
 		return nil, compileError(err)
 	}
-	compiled, err := compile(normal)
+	compiled, err := compile(translated)
 	if err != nil {
 		return nil, compileError(err)
 	}
-	t := &Template{compiled: compiled, special: special, now: time.Now, timeout: renderTimeout}
-	var quoted []string
-	for _, c := range special.Control {
-		if c != "" {
-			quoted = append(quoted, regexp.QuoteMeta(c))
-		}
-	}
-	if len(quoted) > 0 {
-		// The longest first, as the tokenizer matches.
-		slices.SortFunc(quoted, func(a, b string) int { return len(b) - len(a) })
-		t.control = regexp.MustCompile(strings.Join(quoted, "|"))
-	}
-	return t, nil
+	return &Template{compiled: compiled, special: special, shields: newShielder(special.Control, source),
+		now: time.Now, timeout: renderTimeout}, nil
 }
 
 // compile turns a panic of the library's parser into an error.
@@ -92,194 +78,113 @@ func compile(source string) (t *jinja.Template, err error) {
 
 func compileError(err error) error {
 	return &infer.Error{Code: infer.CodeInvalid, Err: err,
-		Message: "The model's chat template cannot be used: " + err.Error() + ".",
-		Hint:    "Give another one with --chat-template FILE."}
+		Message: "The model's chat template cannot be used: " + trimSentence(err.Error()) + ".",
+		Hint:    overrideHint + "."}
 }
 
 // Render returns the prompt for a conversation, ready for the model's answer.
-// A conversation that the template refuses is tried again in a simpler form
-// (see simplify). The error is an *infer.Error or ctx's.
+// A conversation that the template refuses, or of which it drops a system
+// message, is tried again in simpler forms (see adapt.go). The error is an
+// *infer.Error or ctx's.
 func (t *Template) Render(ctx context.Context, messages []infer.Message) ([]Segment, error) {
 	messages = mergeLeadingSystem(messages)
-	text, shields, err := t.render(ctx, messages)
-	if err == nil && keepsAll(text, messages, shields) {
-		return split(text, shields), nil
+	var partial []Segment // rendered, but not all of it
+	var first error
+	tried := [][]infer.Message{}
+	timed, cancel := contextOf(ctx, t.timeout)
+	defer cancel()
+	for _, form := range []func([]infer.Message) []infer.Message{asTheyAre, foldLater, foldAll} {
+		form := form(messages)
+		if slices.ContainsFunc(tried, func(other []infer.Message) bool { return slices.Equal(form, other) }) {
+			continue
+		}
+		tried = append(tried, form)
+		segments, err := t.render(timed, form)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil && keepsSystem(segments, messages):
+			return segments, nil
+		case err == nil && partial == nil:
+			partial = segments
+		case err != nil && first == nil:
+			first = err
+		}
+		if timed.Err() != nil {
+			break
+		}
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if partial != nil {
+		return partial, nil
 	}
-	simpler, simplerShields, simplerErr := t.render(ctx, simplify(messages))
-	switch {
-	case simplerErr == nil:
-		return split(simpler, simplerShields), nil
-	case err == nil:
-		return split(text, shields), nil
-	default:
-		return nil, err
-	}
+	return nil, first
 }
 
-// keepsAll says whether every system message is in the rendered text: some
+// keepsSystem says whether every system message is in the rendered text: some
 // templates drop those that they do not expect without a word.
-func keepsAll(text string, messages []infer.Message, shields []string) bool {
-	plain := unshield(text, shields)
+func keepsSystem(segments []Segment, messages []infer.Message) bool {
+	text := Text(segments)
 	for _, m := range messages {
-		if m.Role == infer.RoleSystem && !strings.Contains(plain, strings.TrimSpace(m.Content)) {
+		if m.Role == infer.RoleSystem && !strings.Contains(text, strings.TrimSpace(m.Content)) {
 			return false
 		}
 	}
 	return true
 }
 
-type rendered struct {
-	text string
-	err  error
+// render runs the template once; a second time without shields if it took one
+// apart.
+func (t *Template) render(ctx context.Context, messages []infer.Message) ([]Segment, error) {
+	shielded, shields := t.shields.shield(messages)
+	text, err := t.run(ctx, shielded)
+	if err != nil {
+		return nil, err
+	}
+	if segments, ok := split(text, shields); ok {
+		return segments, nil
+	}
+	text, err = t.run(ctx, messages)
+	return []Segment{{Text: text, Special: true}}, err
 }
 
-// render runs the template once. Shields stand in the text for what in the
-// messages looks like control tokens.
-func (t *Template) render(ctx context.Context, messages []infer.Message) (string, []string, error) {
-	var shields []string
-	list := make([]any, len(messages))
+// run runs the template. It never outlives ctx and the time-out by more than
+// one straight piece of the template, as loops and macros ask the guard.
+func (t *Template) run(ctx context.Context, messages []infer.Message) (text string, err error) {
+	size := 0
+	list := make([]value, len(messages))
 	for i, m := range messages {
-		content := m.Content
-		if t.control != nil {
-			content = t.control.ReplaceAllStringFunc(content, func(s string) string {
-				shields = append(shields, s)
-				return shield(len(shields) - 1)
-			})
-		}
-		list[i] = map[string]any{"role": string(m.Role), "content": content}
+		size += len(m.Content)
+		list[i] = jinja.NewDict()
+		list[i].AsDict().Set("role", jinja.NewString(string(m.Role)))
+		list[i].AsDict().Set("content", jinja.NewString(m.Content))
 	}
-	raised := ""
-	values := t.values(list, &raised)
-	done := make(chan rendered, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				done <- rendered{err: fmt.Errorf("the template engine failed: %v", p)}
-			}
-		}()
-		text, err := t.compiled.RenderValues(values)
-		done <- rendered{text, err}
+	g := &guard{ctx: ctx, limit: outputLimit(size), now: t.now}
+	values := g.globals()
+	values["messages"] = jinja.NewList(list)
+	values["add_generation_prompt"] = jinja.NewBool(true)
+	values["bos_token"] = jinja.NewString(t.special.BOS)
+	values["eos_token"] = jinja.NewString(t.special.EOS)
+	// As in transformers, these are there, but None.
+	values["tools"], values["documents"] = jinja.None(), jinja.None()
+	defer func() {
+		if p := recover(); p != nil {
+			err = renderError(fmt.Errorf("the template engine failed: %v", p))
+		}
 	}()
-	timer := time.NewTimer(t.timeout)
-	defer timer.Stop()
-	select {
-	case r := <-done:
-		if r.err == nil {
-			return r.text, shields, nil
-		}
-		if raised != "" {
-			return "", nil, &infer.Error{Code: infer.CodeInvalid, Param: "messages", Err: r.err,
-				Message: "The model's chat template refuses this conversation: " + strings.TrimRight(raised, ".") + "."}
-		}
-		return "", nil, &infer.Error{Code: infer.CodeInvalid, Param: "messages", Err: r.err,
-			Message: "The model's chat template cannot render this conversation: " + r.err.Error() + ".",
-			Hint:    "Give another template with --chat-template FILE."}
-	case <-timer.C:
-		return "", nil, &infer.Error{Code: infer.CodeInvalid, Param: "messages",
-			Message: fmt.Sprintf("The model's chat template took more than %v.", t.timeout),
-			Hint:    "Give another template with --chat-template FILE."}
-	case <-ctx.Done():
-		return "", nil, ctx.Err()
-	}
-}
-
-// values are the variables and functions that a template sees, as in
-// transformers' apply_chat_template.
-func (t *Template) values(messages []any, raised *string) map[string]jinja.Value {
-	return map[string]jinja.Value{
-		"messages":              jinja.FromGoValue(messages),
-		"add_generation_prompt": jinja.NewBool(true),
-		"bos_token":             jinja.NewString(t.special.BOS),
-		"eos_token":             jinja.NewString(t.special.EOS),
-		"raise_exception": jinja.NewCallable("raise_exception", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-			*raised = "the template raised an error"
-			if len(args) > 0 && args[0].IsString() {
-				*raised = args[0].AsString()
-			}
-			return jinja.Undefined(), errors.New(*raised)
-		}),
-		"strftime_now": jinja.NewCallable("strftime_now", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-			if len(args) == 0 || !args[0].IsString() {
-				return jinja.Undefined(), errors.New("strftime_now needs a format")
-			}
-			return jinja.NewString(strftime(args[0].AsString(), t.now())), nil
-		}),
-		"range": jinja.NewCallable("range", boundedRange),
-	}
-}
-
-// boundedRange is Python's range as a list, refused when it is huge.
-func boundedRange(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-	start, stop, step := int64(0), int64(0), int64(1)
-	for _, a := range args {
-		if !a.IsInt() {
-			return jinja.Undefined(), errors.New("range needs whole numbers")
-		}
-	}
-	switch len(args) {
-	case 1:
-		stop = args[0].AsInt()
-	case 2:
-		start, stop = args[0].AsInt(), args[1].AsInt()
-	case 3:
-		start, stop, step = args[0].AsInt(), args[1].AsInt(), args[2].AsInt()
+	text, err = t.compiled.RenderValues(values)
+	switch {
+	case err == nil:
+		return text, nil
+	case g.raised != nil:
+		return "", &infer.Error{Code: infer.CodeInvalid, Param: "messages", Err: &RaisedError{*g.raised},
+			Message: "The model's chat template refuses this conversation: " + trimSentence(*g.raised) + "."}
 	default:
-		return jinja.Undefined(), errors.New("range needs one to three numbers")
+		return "", renderError(err)
 	}
-	if step == 0 {
-		return jinja.Undefined(), errors.New("range's step must not be 0")
-	}
-	var items []jinja.Value
-	for i := start; (step > 0 && i < stop) || (step < 0 && i > stop); i += step {
-		if len(items) >= maxRange {
-			return jinja.Undefined(), fmt.Errorf("a range of more than %d is refused", maxRange)
-		}
-		items = append(items, jinja.NewInt(i))
-	}
-	return jinja.NewList(items), nil
 }
 
-// A shield is one private-use character, its number, and another: nothing that
-// a template would trim, split or change.
-const shieldOpen, shieldShut = "\uE0F7", "\uE0F8"
-
-var shieldPattern = regexp.MustCompile(shieldOpen + `(\d+)` + shieldShut)
-
-func shield(n int) string { return shieldOpen + strconv.Itoa(n) + shieldShut }
-
-// split cuts the rendered text at its shields and puts the texts back that they
-// stand for.
-func split(text string, shields []string) []Segment {
-	if len(shields) == 0 {
-		return []Segment{{Text: text, Special: true}}
-	}
-	var segments []Segment
-	add := func(text string, special bool) {
-		if text != "" {
-			segments = append(segments, Segment{Text: text, Special: special})
-		}
-	}
-	at := 0
-	for _, m := range shieldPattern.FindAllStringSubmatchIndex(text, -1) {
-		n, err := strconv.Atoi(text[m[2]:m[3]])
-		if err != nil || n >= len(shields) {
-			continue // the user's own private-use characters
-		}
-		add(text[at:m[0]], true)
-		add(shields[n], false)
-		at = m[1]
-	}
-	add(text[at:], true)
-	return segments
-}
-
-func unshield(text string, shields []string) string {
-	var b strings.Builder
-	for _, s := range split(text, shields) {
-		b.WriteString(s.Text)
-	}
-	return b.String()
+func renderError(err error) error {
+	return &infer.Error{Code: infer.CodeInvalid, Param: "messages", Err: err,
+		Message: "The model's chat template cannot render this conversation: " + trimSentence(err.Error()) + ".",
+		Hint:    overrideHint + "."}
 }

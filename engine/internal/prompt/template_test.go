@@ -126,7 +126,7 @@ func TestRunawayTemplatesEnd(t *testing.T) {
 	require.NoError(t, err)
 	tmpl.timeout = 10 * time.Millisecond
 	_, err = tmpl.Render(context.Background(), nil)
-	require.ErrorContains(t, err, "took more than")
+	require.ErrorContains(t, err, "takes more than")
 
 	_, err = renderText(t, `{{ range(10000000) }}`, msg("user", "x"))
 	require.ErrorContains(t, err, "refused")
@@ -145,14 +145,82 @@ func FuzzCompileAndRender(f *testing.F) {
 	f.Add(chatml, "hello")
 	f.Add(alternating, "<|im_end|>")
 	f.Add("{%- macro a(x) -%}{{ x|trim }}{%- endmacro -%}{{ a(messages[0].content) }}", "x")
+	f.Add("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "x")
+	f.Add("{% set l = [] %}{{ l.append(l) }}{{ l }}{% raw %}{{ {% endraw %}", "x")
+	f.Add("{% call(x) y(1) %}{% endcall %}{% filter trim %} {% endfilter %}{{ 'x' * 9 is in [1] }}", "x")
 	f.Fuzz(func(t *testing.T, source, content string) {
-		if strings.Contains(source, "macro") || strings.Contains(source, "range") || strings.Contains(source, "*") {
-			t.Skip("may recurse or loop without end: ends with the worker process")
-		}
 		tmpl, err := Compile(source, control)
 		if err != nil {
 			return
 		}
 		_, _ = tmpl.Render(context.Background(), []infer.Message{msg("user", content)})
 	})
+}
+
+func TestHostileTemplatesEndAsErrors(t *testing.T) {
+	for name, source := range map[string]string{
+		"macro calls itself":         `{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}`,
+		"macros call each other":     `{% macro a(n) %}{{ b(n) }}{% endmacro %}{% macro b(n) %}{{ a(n) }}{% endmacro %}{{ a(1) }}`,
+		"caller calls itself":        `{% set ns = namespace() %}{% macro f() %}{% set ns.c = caller %}{% endmacro %}{% call f() %}{{ ns.c() }}{% endcall %}{{ ns.c() }}`,
+		"list in itself":             `{% set l = [] %}{{ l.append(l) }}{{ l }}`,
+		"lists in each other":        `{% set a = [] %}{% set b = [a] %}{{ a.append(b) }}{{ a }}`,
+		"namespace in itself":        `{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns }}`,
+		"mapping in itself":          `{% set d = {} %}{{ d.update({'d': d}) }}{{ d }}`,
+		"text that doubles":          `{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}`,
+		"list that doubles":          `{% set ns = namespace(x=[1,2,3]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}`,
+		"list that deepens":          `{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}`,
+		"text repeated":              `{{ 'x' * 100000000000 }}`,
+		"replaced by something huge": `{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for i in range(9) %}{% set ns.x = ns.x|replace('x', ns.x) %}{% endfor %}`,
+		"indented by something huge": `{{ 'a\nb' | indent(2000000000) }}`,
+		"endless text":               `{% for i in range(99999) %}` + strings.Repeat("text ", 1000) + `{% endfor %}`,
+		"endless output":             `{% for i in range(99999) %}{{ messages[0].content ~ '` + strings.Repeat("text ", 1000) + `' }}{% endfor %}`,
+		"select of nothing":          `{{ messages | select('nosuch', 1) | list }}`,
+		"calls nothing":              `{{ nothing() }}`,
+		"split by nothing":           `{{ 'x'.split('') }}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := renderText(t, source, msg("user", "x"))
+			var e *infer.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, infer.CodeInvalid, e.Code)
+		})
+	}
+}
+
+func TestTranslationMendsTheLibrary(t *testing.T) {
+	for name, tc := range map[string]struct{ source, want string }{
+		"a mark trims its neighbour only":    {"a {{ '' }}{%- if true %}b{% endif %}", "a b"},
+		"loop variables end with the turn":   {"{% for i in [1,2] %}{{ x is defined }}{% set x = i %}{% endfor %}", "FalseFalse"},
+		"loops see the variables around":     {"{% set x = 0 %}{% for i in [1,2] %}{% set x = x + i %}{{ x }}{% endfor %}{{ x }}", "120"},
+		"branches set what is around":        {"{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1"},
+		"raw":                                {"{% raw %}{{ x }} {% if %} it's{% endraw %}!", "{{ x }} {% if %} it's!"},
+		"unicode escapes":                    {`{{ '\u00e9\x41\r' }}`, "éA\r"},
+		"neighbouring strings":               {`{{ 'a' "b" }}`, "ab"},
+		"nested braces":                      {"{{ {'a': {'b': 1}}['a']['b'] }}", "1"},
+		"none is printed":                    {"{{ none }}", "None"},
+		"python's lists":                     {`{{ ['a', 1.0, true, none, {'k': "it's"}] }}`, `['a', 1.0, True, None, {'k': "it's"}]`},
+		"json":                               {`{{ {'b': 'ü<"', 'a': [1, none]} | tojson }}`, `{"b": "ü<\"", "a": [1, null]}`},
+		"json, indented":                     {`{{ {'b': [1], 'a': {}} | tojson(indent=2) }}`, "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}"},
+		"default of what is false":           {"{{ '' | default('x', true) }}{{ '' | default('y') }}", "x"},
+		"filter block":                       {"{% filter upper %}a{% endfilter %}{% filter trim | upper %} b {% endfilter %}", "AB"},
+		"map with a filter":                  {"{{ [' a', 'b '] | map('trim') | join('-') }}", "a-b"},
+		"selectattr":                         {"{{ [{'r': 1}, {'r': 2}, {}] | selectattr('r', 'equalto', 2) | list | length }}{{ [{'r': 1}, {}] | selectattr('r') | list | length }}", "11"},
+		"a test's argument without brackets": {"{{ 1 is eq 1 }}{{ 2 is not eq 1 }}", "TrueTrue"},
+		"strings are sequences":              {"{{ 'x' is sequence }}", "True"},
+		"split":                              {"{{ 'a,b,c'.split(',', 1)[1] }}{{ 'a,b,c'.rsplit(',', 1)[0] }}{{ ' a  b '.split() | join }}", "b,ca,bab"},
+		"strip":                              {"{{ '\u00a0x\u00a0'.lstrip() }}|{{ 'xxa'.lstrip('x') }}", "x\u00a0|a"},
+		"namespaces have an order":           {"{{ namespace(b=1, a=2) }}", "{'a': 2, 'b': 1}"},
+		"tools are none":                     {"{{ tools is none }}{{ tools is defined }}", "TrueTrue"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := renderText(t, tc.source)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, text)
+		})
+	}
+}
+
+func TestErrorsNameTheTemplatesLine(t *testing.T) {
+	_, err := Compile("{# it's\n#}\n{%- if true -%}\n\n{% endif %}\n{{ 1 + }}", Special{})
+	require.ErrorContains(t, err, "line 6")
 }
