@@ -7,9 +7,11 @@ import (
 
 // Answer writes one answer, streamed or whole.
 type Answer struct {
-	// ID is the request's; the message's is made of it.
-	ID    string
-	Model string
+	// ID is unique among messages.
+	ID string
+	// RequestID is what the client knows the request by.
+	RequestID string
+	Model     string
 
 	open bool // a content block has begun
 }
@@ -101,7 +103,7 @@ func (a *Answer) End(w *sse.Writer, end infer.End) {
 
 // Fail writes an error into a stream that has begun.
 func (a *Answer) Fail(w *sse.Writer, status int, err error) {
-	w.Event("error", Error(status, err, a.ID))
+	w.Event("error", Error(status, err, a.RequestID))
 }
 
 // Whole returns the answer in one piece.

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"samovar/engine/infer"
+	"samovar/server/anthropic"
+	"samovar/server/openai"
+)
+
+const (
+	// statusClientGone is for logs only: nobody is left to read it.
+	statusClientGone = 499
+	// statusOverloaded is Anthropic's own for what others call 429.
+	statusOverloaded = 529
+)
+
+// errClientGone marks errors that nobody can be told about.
+var errClientGone = errors.New("the client is gone")
+
+// statusError is a failure of HTTP rather than of a generation.
+type statusError struct {
+	status int
+	err    *infer.Error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+// refuse returns a failure of the request with a status of its own.
+func refuse(status int, format string, args ...any) error {
+	return &statusError{status, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf(format, args...)}}
+}
+
+// failure is an error as its client will see it.
+type failure struct {
+	status     int
+	err        error // has an *infer.Error in its chain
+	retryAfter time.Duration
+}
+
+// statuses is the only map from what went wrong to HTTP.
+var statuses = map[infer.Code]struct {
+	status int
+	// retry is the Retry-After of errors that don't know a better one; 0: none.
+	retry time.Duration
+}{
+	infer.CodeInvalid:       {http.StatusBadRequest, 0},
+	infer.CodeContextLength: {http.StatusBadRequest, 0},
+	infer.CodeModelNotFound: {http.StatusNotFound, 0},
+	infer.CodeOverloaded:    {http.StatusTooManyRequests, time.Second},
+	infer.CodeStarting:      {http.StatusServiceUnavailable, time.Second},
+	infer.CodeStopped:       {http.StatusServiceUnavailable, 0},
+	infer.CodeFailed:        {http.StatusServiceUnavailable, 0},
+	infer.CodeWorkerLost:    {http.StatusServiceUnavailable, time.Second},
+	infer.CodeInternal:      {http.StatusInternalServerError, 0},
+}
+
+// classify decides what the client of c is told about err.
+func (s *Server) classify(c echo.Context, err error) failure {
+	r := c.Request()
+	if ctx := r.Context(); errors.Is(err, errClientGone) || ctx.Err() != nil {
+		if !errors.Is(context.Cause(ctx), errStopping) {
+			return failure{status: statusClientGone, err: err}
+		}
+		err = &infer.Error{Code: infer.CodeStopped, Message: "Samovar is stopping."}
+	}
+	var routing *echo.HTTPError
+	if errors.As(err, &routing) {
+		err = routingError(r, routing)
+	}
+	var known *infer.Error
+	if !errors.As(err, &known) {
+		known = &infer.Error{Code: infer.CodeInternal, Message: "Samovar had an internal error.", Err: err}
+		err = known
+	}
+	class, ok := statuses[known.Code]
+	if !ok {
+		class = statuses[infer.CodeInternal]
+	}
+	f := failure{status: class.status, err: err, retryAfter: class.retry}
+	if known.RetryAfter > 0 && class.retry > 0 {
+		f.retryAfter = known.RetryAfter
+	}
+	var own *statusError
+	if errors.As(err, &own) {
+		f.status = own.status
+	}
+	if known.Code == infer.CodeOverloaded && wantsAnthropic(r) {
+		f.status = statusOverloaded
+	}
+	return f
+}
+
+// routingError words what the router found.
+func routingError(r *http.Request, e *echo.HTTPError) error {
+	switch e.Code {
+	case http.StatusNotFound:
+		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path))
+	case http.StatusMethodNotAllowed:
+		return refuse(e.Code, "%s does not take %s requests.", shown(r.URL.Path), shown(r.Method))
+	}
+	if e.Code < http.StatusInternalServerError {
+		return refuse(e.Code, "%v", e.Message)
+	}
+	return &infer.Error{Code: infer.CodeInternal, Message: "Samovar had an internal error.", Err: e}
+}
+
+// writeError is where every error ends: logged if it is ours, and told to the
+// client in the shape of its surface.
+func (s *Server) writeError(err error, c echo.Context) {
+	f := s.classify(c, err)
+	if f.status == statusClientGone || c.Response().Committed {
+		if !c.Response().Committed {
+			c.Response().WriteHeader(f.status)
+		}
+		return
+	}
+	s.logFailure(c, f)
+	h := c.Response().Header()
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
+	}
+	var body any
+	if wantsAnthropic(c.Request()) {
+		body = anthropic.Error(f.status, f.err, identityOf(c).public)
+	} else {
+		body = openai.Error(f.status, f.err)
+	}
+	// Its only error is a client gone.
+	_ = s.writeJSON(c, f.status, body)
+}
+
+// logFailure logs what is our fault, with its private cause.
+func (s *Server) logFailure(c echo.Context, f failure) {
+	if infer.CodeOf(f.err) != infer.CodeInternal {
+		return
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelError, "request failed",
+		slog.String(keyRequest, identityOf(c).unique), slog.String(keyPath, c.Path()), slog.Any(keyErr, f.err))
+}
+
+// wantsAnthropic reports whether the client speaks Anthropic's dialect.
+func wantsAnthropic(r *http.Request) bool {
+	path := strings.TrimRight(r.URL.Path, "/")
+	return path == "/v1/messages" || strings.HasPrefix(path, "/v1/messages/") || r.Header.Get("anthropic-version") != ""
+}
+
+// shown returns a client's own text for a message, shortened and printable.
+func shown(text string) string {
+	const most = 100
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	quoted := strconv.QuoteToASCII(text)
+	return quoted[1 : len(quoted)-1]
+}

@@ -1,0 +1,245 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"samovar/engine/infer"
+	"samovar/server/anthropic"
+	"samovar/server/openai"
+	"samovar/server/sse"
+)
+
+// call is a decoded request for a generation, of whichever surface.
+type call struct {
+	request infer.Request
+	stream  bool
+	// answer returns what will write the answer.
+	answer func(id identity, model string) answer
+}
+
+// answer writes one answer in its surface's format. Begin, Text, Idle, End and
+// Fail add to a stream; Whole is everything at once.
+type answer interface {
+	Begin(w *sse.Writer, accepted infer.Usage)
+	Text(w *sse.Writer, text string)
+	// Idle adds a sign of life that says nothing.
+	Idle(w *sse.Writer)
+	End(w *sse.Writer, end infer.End)
+	Fail(w *sse.Writer, status int, err error)
+	Whole(text string, end infer.End) any
+}
+
+func decodeChat(body []byte) (call, error) {
+	c, err := openai.Decode(body)
+	return call{c.Request, c.Stream, func(id identity, model string) answer {
+		return &openai.Answer{ID: id.unique, Model: model, Created: time.Now(), IncludeUsage: c.IncludeUsage}
+	}}, err
+}
+
+func decodeMessages(body []byte) (call, error) {
+	c, err := anthropic.Decode(body)
+	return call{c.Request, c.Stream, func(id identity, model string) answer {
+		return &anthropic.Answer{ID: id.unique, RequestID: id.public, Model: model}
+	}}, err
+}
+
+// generate answers one request for a generation.
+func (s *Server) generate(decode func([]byte) (call, error)) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		body, err := s.readBody(c)
+		if err != nil {
+			return err
+		}
+		call, err := decode(body)
+		if err != nil {
+			return err
+		}
+		id := identityOf(c)
+		call.request.ID = id.unique
+		// Whatever ends this handler ends the generation, too.
+		ctx, cancel := context.WithCancel(c.Request().Context())
+		defer cancel()
+		stream, err := s.opts.Engine.Generate(ctx, call.request)
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		out := s.newSink(c, call, call.answer(id, s.modelName(call.request.Model)))
+		if err := out.begin(stream.Accepted()); err != nil {
+			return err
+		}
+		return relay(ctx, stream, s.opts.KeepAlive, out)
+	}
+}
+
+// modelName is what an answer calls the model: as it was asked for, if it was.
+func (s *Server) modelName(asked string) string {
+	if asked == "" {
+		if all := s.opts.Engine.Models(); len(all) > 0 {
+			return all[0].ID
+		}
+	}
+	return asked
+}
+
+// sink is where the pieces of an answer go. An error from it means that nobody
+// reads any more, and ends the answer.
+type sink interface {
+	begin(accepted infer.Usage) error
+	text(text string) error
+	idle() error
+	end(end infer.End) error
+	// fail is told what ended the answer early, and returns what is left to do
+	// about it: nil if the client was told.
+	fail(err error) error
+}
+
+type piece struct {
+	event infer.Event
+	err   error
+}
+
+// relay hands the stream's events on to out, and a sign of life whenever
+// nothing came for keepAlive. It returns when the answer has ended; the
+// goroutine that it starts has ended by then.
+func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink) error {
+	ctx, cancel := context.WithCancel(ctx)
+	pieces := make(chan piece)
+	go func() {
+		defer close(pieces)
+		for {
+			ev, err := stream.Next(ctx)
+			select {
+			case pieces <- piece{ev, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil || ev.End != nil {
+				return
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		for range pieces { // until closed
+		}
+	}()
+	quiet := time.NewTimer(keepAlive)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return out.fail(context.Cause(ctx))
+		case p := <-pieces:
+			done, err := deliver(p, out)
+			if done || err != nil {
+				return err
+			}
+			if p.event.Text != "" {
+				quiet.Reset(keepAlive)
+			}
+		case <-quiet.C:
+			if err := out.idle(); err != nil {
+				return err
+			}
+			quiet.Reset(keepAlive)
+		}
+	}
+}
+
+// deliver hands on one piece and reports whether it was the last.
+func deliver(p piece, out sink) (done bool, err error) {
+	if p.err != nil {
+		if errors.Is(p.err, io.EOF) { // an End should have come before it
+			p.err = io.ErrUnexpectedEOF
+		}
+		return true, out.fail(p.err)
+	}
+	if p.event.Text != "" {
+		if err := out.text(p.event.Text); err != nil {
+			return true, err
+		}
+	}
+	if p.event.End != nil {
+		return true, out.end(*p.event.End)
+	}
+	return false, nil
+}
+
+func (s *Server) newSink(c echo.Context, call call, a answer) sink {
+	if call.stream {
+		return &streamSink{server: s, c: c, answer: a}
+	}
+	return &wholeSink{server: s, c: c, answer: a}
+}
+
+// streamSink sends each piece at once, as server-sent events.
+type streamSink struct {
+	server *Server
+	c      echo.Context
+	answer answer
+	w      *sse.Writer
+}
+
+func (k *streamSink) begin(accepted infer.Usage) error {
+	k.w = sse.Start(k.c.Response(), k.server.opts.WriteTimeout)
+	k.answer.Begin(k.w, accepted)
+	return k.flush()
+}
+
+func (k *streamSink) text(text string) error {
+	k.answer.Text(k.w, text)
+	return k.flush()
+}
+
+func (k *streamSink) idle() error {
+	k.answer.Idle(k.w)
+	return k.flush()
+}
+
+func (k *streamSink) end(end infer.End) error {
+	k.answer.End(k.w, end)
+	return k.flush()
+}
+
+func (k *streamSink) fail(err error) error {
+	f := k.server.classify(k.c, err)
+	if f.status == statusClientGone {
+		return err
+	}
+	k.server.logFailure(k.c, f)
+	k.answer.Fail(k.w, f.status, f.err)
+	return k.flush()
+}
+
+func (k *streamSink) flush() error {
+	if err := k.w.Flush(); err != nil {
+		return errors.Join(errClientGone, err)
+	}
+	return nil
+}
+
+// wholeSink gathers the pieces and sends one answer at the end.
+type wholeSink struct {
+	server *Server
+	c      echo.Context
+	answer answer
+	all    strings.Builder
+}
+
+func (k *wholeSink) begin(infer.Usage) error { return nil }
+func (k *wholeSink) text(text string) error  { k.all.WriteString(text); return nil }
+func (k *wholeSink) idle() error             { return nil }
+func (k *wholeSink) fail(err error) error    { return err }
+
+func (k *wholeSink) end(end infer.End) error {
+	k.c.Response().Header().Set("Server-Timing", serverTiming(end.Anatomy))
+	return k.server.writeJSON(k.c, http.StatusOK, k.answer.Whole(k.all.String(), end))
+}

@@ -1,0 +1,28 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// newEcho joins middleware and routes. The middleware runs for unknown routes,
+// too, and in this order.
+func (s *Server) newEcho() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.writeError
+	e.Pre(identify, s.observe, s.recoverPanics, s.guard.check, trimSlash)
+
+	get := []string{http.MethodGet, http.MethodHead}
+	e.Match(get, "/", s.root)
+	e.Match(get, "/health", s.health)
+	e.Match(get, "/health/live", s.live)
+	e.Match(get, "/health/ready", s.ready)
+	e.Match(get, "/health/startup", s.startup)
+	e.Match(get, "/v1/models", s.listModels)
+	e.Match(get, "/v1/models/*", s.getModel) // a model's name may hold slashes
+	e.POST("/v1/chat/completions", s.generate(decodeChat))
+	e.POST("/v1/messages", s.generate(decodeMessages))
+	return e
+}
