@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"samovar/app/config"
+	"samovar/app/paths"
+)
+
+// Process is what a run gets from the operating system; main fills it in.
+type Process struct {
+	// Args are the arguments, without the program's name.
+	Args           []string
+	Stdout, Stderr io.Writer
+	LookupEnv      func(string) (string, bool)
+}
+
+// Run does what the command line asks for and returns the exit code. It ends
+// early, but in order, when ctx ends.
+func Run(ctx context.Context, p Process) int {
+	err := run(ctx, p)
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "samovar: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return exitCode(err)
+}
+
+func run(ctx context.Context, p Process) error {
+	inv, err := parse(p.Args, p.Stdout)
+	if errors.Is(err, errHelpShown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if inv.command == cmdVersion {
+		return printVersion(p.Stdout, inv.json)
+	}
+	settings, where, err := resolve(inv.flags, p.LookupEnv)
+	if err != nil {
+		return err
+	}
+	log := newLogger(p.Stderr, settings.JSONLogs)
+	if inv.command == cmdBenchDecode {
+		return benchDecode(ctx, p, inv, settings, where, log)
+	}
+	return serve(ctx, p, inv, settings, where, log)
+}
+
+// resolve reads the layers. The settings file lies in the data folder if a
+// flag or variable names one; a data folder that the file itself names moves
+// everything but the file.
+func resolve(flags map[string]string, lookupEnv func(string) (string, bool)) (config.Settings, paths.Paths, error) {
+	strong := []config.Layer{config.FromFlags(flags), config.FromEnv(lookupEnv)}
+	before, err := config.Resolve(strong...)
+	if err != nil {
+		return config.Settings{}, paths.Paths{}, err
+	}
+	where, err := paths.In(before.DataDir)
+	if err != nil {
+		return config.Settings{}, paths.Paths{}, usageError{err}
+	}
+	file, err := config.FromFile(where.SettingsFile())
+	if err != nil {
+		return config.Settings{}, paths.Paths{}, usageError{err}
+	}
+	settings, err := config.Resolve(append(strong, file)...)
+	if err != nil {
+		return config.Settings{}, paths.Paths{}, err
+	}
+	where, err = paths.In(settings.DataDir)
+	if err != nil {
+		return config.Settings{}, paths.Paths{}, usageError{err}
+	}
+	return settings, where, nil
+}
+
+func newLogger(w io.Writer, asJSON bool) *slog.Logger {
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime}))
+}
+
+// shortTime drops the date from the log that a person reads as it is written.
+func shortTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.String(slog.TimeKey, a.Value.Time().Format("15:04:05.000"))
+	}
+	return a
+}

@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// Config says what to measure.
+type Config struct {
+	// BaseURL is a ready server with nothing else to do.
+	BaseURL string
+	// Raw returns the command of a raw loop, not yet started, for so many rows
+	// of so many prompt tokens.
+	Raw                     func(rows, promptTokens int) *exec.Cmd
+	Streams, Tokens, Rounds int
+	// Progress is told what happens now.
+	Progress func(what string)
+}
+
+// Decode measures a single stream, and several at once, against the raw loop.
+func Decode(ctx context.Context, c Config) (Result, error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: c.Streams}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+
+	c.Progress("warming up")
+	probe, err := stream(ctx, client, c.BaseURL, 0, min(c.Tokens, 16))
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Tokens: c.Tokens, Rounds: c.Rounds, PromptTokens: probe.prompt}
+	for _, streams := range sizes(c.Streams) {
+		m, err := measure(ctx, client, c, streams, probe.prompt)
+		if err != nil {
+			return Result{}, err
+		}
+		r.Measurements = append(r.Measurements, m)
+		if m.ShortestAnswer < c.Tokens {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the model ended an answer after %d of %d tokens; rates are of what it said", m.ShortestAnswer, c.Tokens))
+		}
+	}
+	r.RatioToRaw = r.Measurements[0].RatioToRaw
+	return r, nil
+}
+
+// sizes are the numbers of streams that are measured: one, and several.
+func sizes(streams int) []int {
+	if streams == 1 {
+		return []int{1}
+	}
+	return []int{1, streams}
+}
+
+// measure interleaves rounds of both sides. One round before the first, of
+// each, does not count.
+func measure(ctx context.Context, client *http.Client, c Config, streams, promptTokens int) (m Measurement, err error) {
+	c.Progress(fmt.Sprintf("%d at once: loading the raw loop", streams))
+	raw, err := startRaw(ctx, c.Raw(streams, promptTokens))
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer func() { err = errors.Join(err, raw.close()) }()
+
+	m = Measurement{Streams: streams, ShortestAnswer: c.Tokens}
+	var ttfts []time.Duration
+	for round := -1; round < c.Rounds; round++ {
+		c.Progress(fmt.Sprintf("%d at once: round %d of %d", streams, max(round+1, 0), c.Rounds))
+		var rawRate, httpRate float64
+		var seen []streamed
+		sides := []func() error{
+			func() (err error) { rawRate, err = raw.round(ctx); return err },
+			func() (err error) {
+				seen, err = together(ctx, client, c.BaseURL, streams, c.Tokens)
+				return err
+			},
+		}
+		if round%2 != 0 {
+			slices.Reverse(sides)
+		}
+		for _, side := range sides {
+			if err := side(); err != nil {
+				return Measurement{}, err
+			}
+		}
+		if httpRate, err = rate(seen); err != nil {
+			return Measurement{}, err
+		}
+		if round < 0 {
+			continue
+		}
+		m.Raw.All = append(m.Raw.All, rawRate)
+		m.HTTP.All = append(m.HTTP.All, httpRate)
+		m.Ratios = append(m.Ratios, httpRate/rawRate)
+		for _, s := range seen {
+			ttfts = append(ttfts, s.ttft())
+			m.ShortestAnswer = min(m.ShortestAnswer, s.completion)
+		}
+	}
+	m.Raw.summarise()
+	m.HTTP.summarise()
+	m.RatioToRaw = median(m.Ratios)
+	m.TTFTMillis = median(milliseconds(ttfts))
+	return m, nil
+}
+
+func milliseconds(ds []time.Duration) []float64 {
+	out := make([]float64, len(ds))
+	for i, d := range ds {
+		out[i] = float64(d.Microseconds()) / 1000
+	}
+	return out
+}
+
+// median of values, which are not empty; the mean of the middle two if even.
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	n := len(s)
+	return (s[(n-1)/2] + s[n/2]) / 2
+}

@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// streamed is what a client sees of one streamed answer.
+type streamed struct {
+	start time.Time
+	// texts holds when each chunk with text arrived, end when the last chunk did.
+	texts []time.Time
+	end   time.Time
+
+	prompt, completion int
+}
+
+func (s streamed) ttft() time.Duration { return s.texts[0].Sub(s.start) }
+
+// chunk is what is looked at in a chunk of a streamed chat completion.
+type chunk struct {
+	Choices []struct {
+		Delta struct {
+			Content string `json:"content"`
+		} `json:"delta"`
+		FinishReason *string `json:"finish_reason"`
+	} `json:"choices"`
+	Usage *struct {
+		PromptTokens     int `json:"prompt_tokens"`
+		CompletionTokens int `json:"completion_tokens"`
+	} `json:"usage"`
+	Error *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// prompt differs between streams, but not in length.
+func prompt(stream int) string {
+	return fmt.Sprintf("Stream %02d: tell me a long story about a teapot.", stream)
+}
+
+// stream asks for one greedy streamed answer and reads it to its end.
+func stream(ctx context.Context, client *http.Client, baseURL string, number, tokens int) (streamed, error) {
+	body, err := json.Marshal(map[string]any{
+		"messages":       []map[string]string{{"role": "user", "content": prompt(number)}},
+		"stream":         true,
+		"stream_options": map[string]bool{"include_usage": true},
+		"temperature":    0,
+		"max_tokens":     tokens,
+	})
+	if err != nil {
+		return streamed{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, baseURL+"/v1/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		return streamed{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	s := streamed{start: time.Now()}
+	resp, err := client.Do(req)
+	if err != nil {
+		return streamed{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1000)) // the status alone is worth showing
+		return streamed{}, fmt.Errorf("the server answers %s: %s", resp.Status, bytes.TrimSpace(answer))
+	}
+	if err := s.read(resp.Body); err != nil {
+		return streamed{}, err
+	}
+	if s.completion < 2 || len(s.texts) == 0 {
+		return streamed{}, fmt.Errorf("the model said only %d tokens, too few to measure a rate", s.completion)
+	}
+	return s, nil
+}
+
+func (s *streamed) read(body io.Reader) error {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		now := time.Now()
+		if data == "[DONE]" {
+			return nil
+		}
+		var c chunk
+		if err := json.Unmarshal([]byte(data), &c); err != nil {
+			return fmt.Errorf("the server sent a broken chunk: %w", err)
+		}
+		if c.Error != nil {
+			return errors.New(c.Error.Message)
+		}
+		s.add(c, now)
+	}
+	return errors.Join(lines.Err(), io.ErrUnexpectedEOF)
+}
+
+func (s *streamed) add(c chunk, now time.Time) {
+	if c.Usage != nil {
+		s.prompt, s.completion = c.Usage.PromptTokens, c.Usage.CompletionTokens
+	}
+	for _, choice := range c.Choices {
+		if choice.Delta.Content != "" {
+			s.texts = append(s.texts, now)
+		}
+		if choice.FinishReason != nil {
+			s.end = now
+		}
+	}
+}
+
+// together runs streams at once and returns what each client saw.
+func together(ctx context.Context, client *http.Client, baseURL string, streams, tokens int) ([]streamed, error) {
+	type result struct {
+		streamed
+		err error
+	}
+	results := make(chan result, streams)
+	for i := range streams {
+		go func() {
+			s, err := stream(ctx, client, baseURL, i, tokens)
+			results <- result{s, err}
+		}()
+	}
+	seen := make([]streamed, 0, streams)
+	var failed error
+	for range streams {
+		r := <-results
+		failed = errors.Join(failed, r.err)
+		seen = append(seen, r.streamed)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return seen, nil
+}
+
+// rate returns the tokens per second of all streams together, in the time in
+// which all of them decode: from when the last one has its first text until the
+// first one ends. Each stream's chunks stand for its tokens in equal parts:
+// nearly always that is one token a chunk.
+func rate(seen []streamed) (float64, error) {
+	from, to := seen[0].texts[0], seen[0].end
+	for _, s := range seen[1:] {
+		if s.texts[0].After(from) {
+			from = s.texts[0]
+		}
+		if s.end.Before(to) {
+			to = s.end
+		}
+	}
+	window := to.Sub(from).Seconds()
+	if window <= 0 {
+		return 0, errors.New("the streams did not overlap; ask for more --tokens")
+	}
+	tokens := 0.0
+	for _, s := range seen {
+		inWindow := 0
+		for _, at := range s.texts {
+			if at.After(from) && !at.After(to) {
+				inWindow++
+			}
+		}
+		tokens += float64(inWindow) * float64(s.completion) / float64(len(s.texts))
+	}
+	return tokens / window, nil
+}

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"samovar/app/config"
+	"samovar/app/paths"
+	"samovar/engine"
+	"samovar/engine/models/guide"
+	"samovar/engine/models/shape"
+)
+
+// chooseModel names the model that the settings ask for. It checks what can be
+// checked at once, so that a wrong name or path fails before anything starts.
+// The file may have to be made first, which takes from milliseconds (guide) to
+// a minute (big shapes): the engine does that in the background.
+func chooseModel(s config.Settings, p paths.Paths) (engine.ModelFile, error) {
+	switch {
+	case s.Shape != "":
+		return chooseShape(s.Shape, p)
+	case config.ModelIsPath(s.Model):
+		return chooseFile(s.Model)
+	default:
+		return engine.ModelFile{
+			ID:      s.Model,
+			Prepare: func(context.Context, func(float64)) (string, error) { return installGuide(p) },
+		}, nil
+	}
+}
+
+func installGuide(p paths.Paths) (string, error) {
+	dir, err := p.Models()
+	if err != nil {
+		return "", err
+	}
+	return guide.Install(dir)
+}
+
+func chooseShape(name string, p paths.Paths) (engine.ModelFile, error) {
+	if !slices.Contains(shape.Names(), name) {
+		return engine.ModelFile{}, usageError{fmt.Errorf("there is no shape %q; there are: %s", name, strings.Join(shape.Names(), ", "))}
+	}
+	return engine.ModelFile{
+		ID:      "shape-" + name,
+		Aliases: []string{name},
+		Prepare: func(ctx context.Context, progress func(float64)) (string, error) {
+			dir, err := p.Shapes()
+			if err != nil {
+				return "", err
+			}
+			return shape.Ensure(ctx, dir, name, func(done, total int64) { progress(float64(done) / float64(max(total, 1))) })
+		},
+	}, nil
+}
+
+func chooseFile(path string) (engine.ModelFile, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return engine.ModelFile{}, usageError{err}
+	}
+	info, err := os.Stat(abs)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return engine.ModelFile{}, usageError{fmt.Errorf("there is no model file %s; --model takes \"guide\" or the path of a .gguf file", abs)}
+	case err != nil:
+		return engine.ModelFile{}, usageError{fmt.Errorf("cannot use the model file: %w", err)}
+	case info.IsDir():
+		return engine.ModelFile{}, usageError{fmt.Errorf("%s is a folder; --model takes the path of a .gguf file", abs)}
+	}
+	base := filepath.Base(abs)
+	return engine.ModelFile{
+		ID:      strings.TrimSuffix(base, filepath.Ext(base)),
+		Aliases: []string{base},
+		Path:    abs,
+	}, nil
+}
+
+// maxTemplateBytes bounds a chat template; the longest real ones have 20 KB.
+const maxTemplateBytes = 1 << 20
+
+// readTemplate returns the text of --chat-template, or "" without one.
+func readTemplate(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", usageError{fmt.Errorf("cannot read the chat template: %w", err)}
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > maxTemplateBytes {
+		return "", usageError{fmt.Errorf("the chat template %s must be a file of 1 to %d bytes", path, maxTemplateBytes)}
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", usageError{fmt.Errorf("cannot read the chat template: %w", err)}
+	}
+	return string(raw), nil
+}
