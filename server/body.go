@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,18 +24,22 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return nil, refuse(http.StatusUnsupportedMediaType, "The request body is compressed (Content-Encoding: %s); send it as it is.", shown(enc))
 	}
+	if r.ContentLength > s.opts.MaxBodyBytes {
+		c.Response().Header().Set("Connection", "close") // rather than read it all
+		return nil, tooLarge(s.opts.MaxBodyBytes)
+	}
 	rc := http.NewResponseController(c.Response())
 	// What can't set deadlines, like a recorder, needs none.
 	_ = rc.SetReadDeadline(time.Now().Add(s.opts.BodyTimeout))
 	// A deadline left behind would look like a client gone.
 	defer rc.SetReadDeadline(time.Time{})
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, s.opts.MaxBodyBytes))
-	var tooLarge *http.MaxBytesError
+	var over *http.MaxBytesError
 	switch {
 	case err == nil:
 		return body, nil
-	case errors.As(err, &tooLarge):
-		return nil, refuse(http.StatusRequestEntityTooLarge, "The request body is larger than the limit of %d bytes.", tooLarge.Limit)
+	case errors.As(err, &over):
+		return nil, tooLarge(over.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, refuse(http.StatusRequestTimeout, "The request body did not arrive within %v.", s.opts.BodyTimeout)
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
@@ -44,22 +50,29 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	}}
 }
 
+func tooLarge(limit int64) error {
+	return refuse(http.StatusRequestEntityTooLarge, "The request body is larger than the limit of %d bytes.", limit)
+}
+
 // writeJSON sends v as the whole answer.
 func (s *Server) writeJSON(c echo.Context, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
 	w := c.Response()
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	if c.Request().Method == http.MethodHead {
 		return nil
 	}
-	if _, err := w.Write(append(body, '\n')); err != nil {
+	if _, err := w.Write(body.Bytes()); err != nil {
 		return errors.Join(errClientGone, err)
 	}
 	return nil

@@ -69,11 +69,11 @@ var statuses = map[infer.Code]struct {
 // classify decides what the client of c is told about err.
 func (s *Server) classify(c echo.Context, err error) failure {
 	r := c.Request()
-	if ctx := r.Context(); errors.Is(err, errClientGone) || ctx.Err() != nil {
-		if !errors.Is(context.Cause(ctx), errStopping) {
-			return failure{status: statusClientGone, err: err}
-		}
-		err = &infer.Error{Code: infer.CodeStopped, Message: "Samovar is stopping."}
+	switch cut, stopping := cutOff(r.Context(), err); {
+	case stopping:
+		err = &infer.Error{Code: infer.CodeStopped, Message: "Samovar is stopping.", Hint: "Try again when it is back."}
+	case cut, errors.Is(err, errClientGone):
+		return failure{status: statusClientGone, err: err}
 	}
 	var routing *echo.HTTPError
 	if errors.As(err, &routing) {
@@ -100,6 +100,18 @@ func (s *Server) classify(c echo.Context, err error) failure {
 		f.status = statusOverloaded
 	}
 	return f
+}
+
+// cutOff reports whether err says no more than that the request's life ended,
+// and whether it was us who ended it.
+func cutOff(ctx context.Context, err error) (cut, stopping bool) {
+	if errors.Is(err, errStopping) {
+		return true, true
+	}
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return false, false
+	}
+	return true, errors.Is(context.Cause(ctx), errStopping)
 }
 
 // routingError words what the router found.

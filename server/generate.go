@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -115,13 +117,13 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 	go func() {
 		defer close(pieces)
 		for {
-			ev, err := stream.Next(ctx)
+			p := next(ctx, stream)
 			select {
-			case pieces <- piece{ev, err}:
+			case pieces <- p:
 			case <-ctx.Done():
 				return
 			}
-			if err != nil || ev.End != nil {
+			if p.err != nil || p.event.End != nil {
 				return
 			}
 		}
@@ -152,6 +154,18 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 			quiet.Reset(keepAlive)
 		}
 	}
+}
+
+// next calls Next. Nobody else would catch a panic on the goroutine that it runs
+// on, and it would end the process.
+func next(ctx context.Context, stream infer.Stream) (p piece) {
+	defer func() {
+		if r := recover(); r != nil {
+			p = piece{err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+		}
+	}()
+	p.event, p.err = stream.Next(ctx)
+	return p
 }
 
 // deliver hands on one piece and reports whether it was the last.

@@ -103,18 +103,22 @@ func (s *Server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// trimSlash lets "/v1/models/" mean "/v1/models".
-func trimSlash(next echo.HandlerFunc) echo.HandlerFunc {
+// tidyPath makes up for base URLs with a slash too many: "/v1/models/" and
+// "//v1/models" mean "/v1/models".
+func tidyPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
-		u.Path, u.RawPath = trimmed(u.Path), trimmed(u.RawPath)
+		u.Path, u.RawPath = tidy(u.Path), tidy(u.RawPath)
 		return next(c)
 	}
 }
 
-func trimmed(path string) string {
-	if short := strings.TrimRight(path, "/"); short != "" || path == "" {
-		return short
+func tidy(path string) string {
+	if path == "" {
+		return ""
 	}
-	return "/"
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return "/" + strings.Trim(path, "/")
 }

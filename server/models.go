@@ -22,8 +22,10 @@ func (s *Server) listModels(c echo.Context) error {
 
 func (s *Server) getModel(c echo.Context) error {
 	id := c.Param("*")
-	if plain, err := url.PathUnescape(id); err == nil {
-		id = plain
+	if c.Request().URL.RawPath != "" { // the router saw the path as it was sent
+		if plain, err := url.PathUnescape(id); err == nil {
+			id = plain
+		}
 	}
 	for _, m := range s.opts.Engine.Models() {
 		if m.ID != id {

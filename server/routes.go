@@ -12,7 +12,7 @@ func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
-	e.Pre(identify, s.observe, s.recoverPanics, s.guard.check, trimSlash)
+	e.Pre(identify, s.observe, s.recoverPanics, s.guard.check, tidyPath)
 
 	get := []string{http.MethodGet, http.MethodHead}
 	e.Match(get, "/", s.root)

@@ -55,6 +55,8 @@ func errorType(status int) string {
 		return "request_too_large"
 	case status == 429:
 		return "rate_limit_error"
+	case status == 529:
+		return "overloaded_error"
 	case status >= 500:
 		return "api_error"
 	}

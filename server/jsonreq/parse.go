@@ -91,7 +91,7 @@ func syntaxError(body []byte, err error) error {
 	switch {
 	case errors.As(err, &syn):
 		line, col := position(body, syn.Offset-1)
-		return invalid("The request body is not valid JSON at line %d, column %d: %s.", line, col, syn)
+		return invalid("The request body is not valid JSON at byte %d (line %d, column %d): %s.", syn.Offset, line, col, syn)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return invalid("The request body is not valid JSON: it ends in the middle, after %d bytes.", len(body))
 	}

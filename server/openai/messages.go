@@ -31,8 +31,11 @@ func messages(f jsonreq.Fields) []infer.Message {
 		spoken = spoken || msg.Role != infer.RoleSystem
 		out = append(out, msg)
 	}
-	if !spoken {
+	switch last := out[len(out)-1]; {
+	case !spoken:
 		all.Fail("messages holds only system messages; send at least one from the user.")
+	case last.Role == infer.RoleAssistant:
+		all.Fail("messages must not end with an assistant message: continuing one is not available in this version of Samovar. End with a user message.")
 	}
 	return out
 }

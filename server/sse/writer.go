@@ -27,10 +27,22 @@ func Start(w http.ResponseWriter, timeout time.Duration) *Writer {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // proxies of the nginx kind would hold events back
 	w.WriteHeader(http.StatusOK)
-	s := &Writer{w: w, rc: http.NewResponseController(w), timeout: timeout}
+	s := &Writer{w: w, rc: http.NewResponseController(innermost(w)), timeout: timeout}
 	s.enc = json.NewEncoder(&s.buf)
 	s.enc.SetEscapeHTML(false)
 	return s
+}
+
+// innermost returns the writer within wrappers: their own Flush may hide the
+// error that tells of a client gone.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
 }
 
 // Event adds one event with v as JSON. Without a name it has only data.
