@@ -39,6 +39,7 @@ type Template struct {
 	compiled *jinja.Template
 	special  Special
 	shields  *shielder
+	parts    bool // it knows contents as lists of parts
 	now      func() time.Time
 	timeout  time.Duration
 }
@@ -63,7 +64,8 @@ func Compile(source string, special Special) (*Template, error) {
 		return nil, compileError(err)
 	}
 	return &Template{compiled: compiled, special: special, shields: newShielder(special.Control, source),
-		now: time.Now, timeout: renderTimeout}, nil
+		parts: strings.Contains(source, "text'") || strings.Contains(source, `text"`) || strings.Contains(source, ".text"),
+		now:   time.Now, timeout: renderTimeout}, nil
 }
 
 // compile turns a panic of the library's parser into an error.
@@ -99,11 +101,18 @@ func (t *Template) Render(ctx context.Context, messages []infer.Message) ([]Segm
 			continue
 		}
 		tried = append(tried, form)
-		segments, err := t.render(timed, form)
+		segments, err := t.render(timed, form, false)
+		if err == nil && t.parts && !keeps(segments, messages) {
+			// It may expect contents as lists of parts, as multimodal models' do.
+			if typed, err := t.render(timed, form, true); err == nil && keeps(typed, messages) &&
+				!strings.Contains(Text(typed), "'type': 'text'") {
+				segments = typed
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case err == nil && keepsSystem(segments, messages):
+		case err == nil && keeps(segments, messages):
 			return segments, nil
 		case err == nil && partial == nil:
 			partial = segments
@@ -120,12 +129,12 @@ func (t *Template) Render(ctx context.Context, messages []infer.Message) ([]Segm
 	return nil, first
 }
 
-// keepsSystem says whether every system message is in the rendered text: some
-// templates drop those that they do not expect without a word.
-func keepsSystem(segments []Segment, messages []infer.Message) bool {
+// keeps says whether every system message and the last message are in the
+// rendered text: some templates drop what they do not expect without a word.
+func keeps(segments []Segment, messages []infer.Message) bool {
 	text := Text(segments)
-	for _, m := range messages {
-		if m.Role == infer.RoleSystem && !strings.Contains(text, strings.TrimSpace(m.Content)) {
+	for i, m := range messages {
+		if (m.Role == infer.RoleSystem || i == len(messages)-1) && !strings.Contains(text, strings.TrimSpace(m.Content)) {
 			return false
 		}
 	}
@@ -134,29 +143,36 @@ func keepsSystem(segments []Segment, messages []infer.Message) bool {
 
 // render runs the template once; a second time without shields if it took one
 // apart.
-func (t *Template) render(ctx context.Context, messages []infer.Message) ([]Segment, error) {
+func (t *Template) render(ctx context.Context, messages []infer.Message, parts bool) ([]Segment, error) {
 	shielded, shields := t.shields.shield(messages)
-	text, err := t.run(ctx, shielded)
+	text, err := t.run(ctx, shielded, parts)
 	if err != nil {
 		return nil, err
 	}
 	if segments, ok := split(text, shields); ok {
 		return segments, nil
 	}
-	text, err = t.run(ctx, messages)
+	text, err = t.run(ctx, messages, parts)
 	return []Segment{{Text: text, Special: true}}, err
 }
 
 // run runs the template. It never outlives ctx and the time-out by more than
 // one straight piece of the template, as loops and macros ask the guard.
-func (t *Template) run(ctx context.Context, messages []infer.Message) (text string, err error) {
+func (t *Template) run(ctx context.Context, messages []infer.Message, parts bool) (text string, err error) {
 	size := 0
 	list := make([]value, len(messages))
 	for i, m := range messages {
 		size += len(m.Content)
 		list[i] = jinja.NewDict()
 		list[i].AsDict().Set("role", jinja.NewString(string(m.Role)))
-		list[i].AsDict().Set("content", jinja.NewString(m.Content))
+		content := jinja.NewString(m.Content)
+		if parts {
+			part := jinja.NewDict()
+			part.AsDict().Set("type", jinja.NewString("text"))
+			part.AsDict().Set("text", content)
+			content = jinja.NewList([]value{part})
+		}
+		list[i].AsDict().Set("content", content)
 	}
 	g := &guard{ctx: ctx, limit: outputLimit(size), now: t.now}
 	values := g.globals()
