@@ -77,6 +77,7 @@ func load(dir string) (*Library, error) {
 	if lib.tokenize, err = prepTokenize(dir); err != nil {
 		return nil, err
 	}
+	quiet()
 	yzma.BackendInit()
 	if err := yzma.GGMLBackendLoadAllFromPath(dir); err != nil {
 		return nil, err
@@ -138,18 +139,4 @@ func prepTokenize(dir string) (ffi.Fun, error) {
 	return lib.Prep("llama_tokenize", &ffi.TypeSint32,
 		&ffi.TypePointer, &ffi.TypePointer, &ffi.TypeSint32, &ffi.TypePointer, &ffi.TypeSint32,
 		&ffi.TypeUint8, &ffi.TypeUint8)
-}
-
-// cString reads a NUL-terminated string of at most limit bytes.
-func cString(p *byte, limit int) string {
-	if p == nil {
-		return ""
-	}
-	b := unsafe.Slice(p, limit)
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i])
-		}
-	}
-	return string(b)
 }
