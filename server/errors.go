@@ -42,6 +42,21 @@ func refuse(status int, format string, args ...any) error {
 	return &statusError{status, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf(format, args...)}}
 }
 
+func (e *statusError) hinted(hint string) error {
+	e.err.Hint = hint
+	return e
+}
+
+// routeHint guesses what a client with a wrong base URL meant.
+func routeHint(path string) string {
+	for _, known := range []string{"/chat/completions", "/messages", "/models"} {
+		if strings.HasSuffix(path, known) {
+			return "Did you mean /v1" + known + "? Check the base URL: OpenAI's clients want it to end in /v1, Anthropic's do not."
+		}
+	}
+	return ""
+}
+
 // failure is an error as its client will see it.
 type failure struct {
 	status     int
@@ -89,8 +104,11 @@ func (s *Server) classify(c echo.Context, err error) failure {
 		class = statuses[infer.CodeInternal]
 	}
 	f := failure{status: class.status, err: err, retryAfter: class.retry}
-	if known.RetryAfter > 0 && class.retry > 0 {
+	switch {
+	case known.RetryAfter > 0 && class.retry > 0:
 		f.retryAfter = known.RetryAfter
+	case known.Code == infer.CodeStarting:
+		f.retryAfter = loadingLeft(s.opts.Engine.Status(), time.Now())
 	}
 	var own *statusError
 	if errors.As(err, &own) {
@@ -118,7 +136,7 @@ func cutOff(ctx context.Context, err error) (cut, stopping bool) {
 func routingError(r *http.Request, e *echo.HTTPError) error {
 	switch e.Code {
 	case http.StatusNotFound:
-		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path))
+		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path)).(*statusError).hinted(routeHint(r.URL.Path))
 	case http.StatusMethodNotAllowed:
 		return refuse(e.Code, "%s does not take %s requests.", shown(r.URL.Path), shown(r.Method))
 	}
@@ -126,6 +144,11 @@ func routingError(r *http.Request, e *echo.HTTPError) error {
 		return refuse(e.Code, "%v", e.Message)
 	}
 	return &infer.Error{Code: infer.CodeInternal, Message: "Samovar had an internal error.", Err: e}
+}
+
+// retrySeconds rounds up: who comes back then must not be too early.
+func retrySeconds(d time.Duration) string {
+	return strconv.Itoa(int(max(1, math.Ceil(d.Seconds()))))
 }
 
 // writeError is where every error ends: logged if it is ours, and told to the
@@ -141,7 +164,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	s.logFailure(c, f)
 	h := c.Response().Header()
 	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
+		h.Set("Retry-After", retrySeconds(f.retryAfter))
 	}
 	var body any
 	if wantsAnthropic(c.Request()) {

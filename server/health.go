@@ -1,9 +1,8 @@
 package server
 
 import (
-	"math"
 	"net/http"
-	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -16,7 +15,13 @@ type snapshot struct {
 	Version string `json:"version"`
 }
 
-func (s *Server) snapshot() snapshot { return snapshot{s.opts.Engine.Status(), s.opts.Version} }
+func (s *Server) snapshot() snapshot {
+	now := snapshot{s.opts.Engine.Status(), s.opts.Version}
+	if s.draining.Load() {
+		now.State, now.Reason = infer.StateDraining, "Samovar is stopping."
+	}
+	return now
+}
 
 // root tells a person, and clients that knock before they begin, that we are
 // here.
@@ -36,25 +41,41 @@ func (s *Server) live(c echo.Context) error {
 
 // ready is 200 while requests would be accepted.
 func (s *Server) ready(c echo.Context) error {
-	return s.probe(c, func(st infer.State) bool { return st == infer.StateReady })
+	return s.probe(c, func(now snapshot) bool { return now.State == infer.StateReady })
 }
 
-// startup is 503 until the first load has ended, well or not.
+// startup is 503 until the first load has ended, well or not. An engine that
+// has not begun to load is stopped, too, so that stopped alone says nothing.
 func (s *Server) startup(c echo.Context) error {
-	return s.probe(c, func(st infer.State) bool {
-		if st != infer.StateStarting {
+	return s.probe(c, func(now snapshot) bool {
+		loaded := now.LoadTime > 0 || now.Restarts > 0
+		if loaded || now.State == infer.StateReady || now.State == infer.StateFailed {
 			s.started.Store(true)
 		}
 		return s.started.Load()
 	})
 }
 
-func (s *Server) probe(c echo.Context, good func(infer.State) bool) error {
+func (s *Server) probe(c echo.Context, good func(snapshot) bool) error {
 	now := s.snapshot()
-	if good(now.State) {
+	if good(now) {
 		return s.writeJSON(c, http.StatusOK, now)
 	}
-	retry := statuses[infer.CodeStarting].retry
-	c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retry.Seconds()))))
+	c.Response().Header().Set("Retry-After", retrySeconds(loadingLeft(now.Status, time.Now())))
 	return s.writeJSON(c, http.StatusServiceUnavailable, now)
+}
+
+// loadingLeft estimates when to ask again: from the progress of the load,
+// where there is one, between a second and a minute.
+func loadingLeft(st infer.Status, now time.Time) time.Duration {
+	const least, most = time.Second, time.Minute
+	switch {
+	case st.State == infer.StateStopped, st.State == infer.StateFailed:
+		return 10 * time.Second // a person has to act
+	case st.State != infer.StateStarting, st.Since.IsZero(), st.Progress < 0.05, st.Progress >= 1:
+		return least
+	}
+	spent := max(0, now.Sub(st.Since))
+	left := time.Duration(float64(spent) * (1 - st.Progress) / st.Progress)
+	return min(max(left, least), most)
 }

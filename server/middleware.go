@@ -51,6 +51,8 @@ func identify(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Request-Id", id.public)
 		h.Set("Request-Id", id.public)
 		h.Set("X-Content-Type-Options", "nosniff")
+		// The write deadline of the connection's last answer must not hit this one.
+		_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Time{})
 		return next(c)
 	}
 }

@@ -20,7 +20,8 @@ type Server struct {
 	guard guard
 	echo  *echo.Echo
 
-	started atomic.Bool // a first load has ended
+	started  atomic.Bool // a first load has ended
+	draining atomic.Bool // Serve's context is done
 }
 
 // New returns a Server.
@@ -58,6 +59,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("server: %w", err)
 	case <-ctx.Done():
 	}
+	s.draining.Store(true)
 	s.shutdown(srv, endRequests)
 	<-served
 	return nil
