@@ -38,11 +38,12 @@ func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
 // refuse returns a failure of the request with a status of its own.
-func refuse(status int, format string, args ...any) error {
+func refuse(status int, format string, args ...any) *statusError {
 	return &statusError{status, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf(format, args...)}}
 }
 
-func (e *statusError) hinted(hint string) error {
+// hinted adds what to do about it.
+func (e *statusError) hinted(hint string) *statusError {
 	e.err.Hint = hint
 	return e
 }
@@ -136,7 +137,7 @@ func cutOff(ctx context.Context, err error) (cut, stopping bool) {
 func routingError(r *http.Request, e *echo.HTTPError) error {
 	switch e.Code {
 	case http.StatusNotFound:
-		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path)).(*statusError).hinted(routeHint(r.URL.Path))
+		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path)).hinted(routeHint(r.URL.Path))
 	case http.StatusMethodNotAllowed:
 		return refuse(e.Code, "%s does not take %s requests.", shown(r.URL.Path), shown(r.Method))
 	}
