@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"samovar/engine/infer"
 	"samovar/engine/internal/llama"
@@ -90,7 +93,11 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, modelFailure(err)
 	}
-	perSequence, cells, err := fit(facts, cfg)
+	available, err := models.Available()
+	if err != nil {
+		return nil, &wire.Failed{Reason: sentence(fmt.Errorf("it is not known how much memory is free: %w", err))}
+	}
+	perSequence, cells, err := fit(facts, cfg, available)
 	if err != nil {
 		return nil, modelFailure(err)
 	}
@@ -155,5 +162,9 @@ func modelFailure(err error) *wire.Failed {
 	return &wire.Failed{Reason: sentence(err)}
 }
 
-// sentence ends an error's text as a sentence ends.
-func sentence(err error) string { return fmt.Sprintf("%v.", err) }
+// sentence makes an error's text one.
+func sentence(err error) string {
+	text := strings.TrimRight(err.Error(), ". \n")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
+}
