@@ -1,6 +1,9 @@
 package models
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 var tokenizerModels = set("llama gpt2 rwkv plamo2 gemma4 hybriddna")
 
@@ -49,11 +52,12 @@ func (h *header) checkTokenizer() int {
 }
 
 // checkTokens refuses equal tokens, on which the native loader asserts. Like
-// that loader it gives each empty token a name of its own.
+// that loader it reads a token up to its first NUL byte, and gives each empty
+// token a name of its own.
 func (h *header) checkTokens(tokens []string) {
 	seen := make(map[string]int, len(tokens))
 	for i, t := range tokens {
-		if t == "" {
+		if t, _, _ = strings.Cut(t, "\x00"); t == "" {
 			t = fmt.Sprintf("[EMPTY_%d]", i)
 		}
 		if first, twice := seen[t]; twice {

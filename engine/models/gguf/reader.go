@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 )
 
 // Kind says in what way a file is not a usable GGUF.
@@ -187,6 +188,9 @@ func (p *parser) metadata(f *File, count uint64) {
 			p.fail(Damaged, "The name of metadata key %d has %d bytes; 1 to %d are allowed.", i, length, MaxName)
 		}
 		key := string(p.bytes(length, "a metadata key"))
+		if strings.ContainsRune(key, 0) {
+			p.fail(Damaged, "The name of metadata key %d holds a NUL byte.", i)
+		}
 		value := p.value(valueType(p.uint32("a metadata value")), fmt.Sprintf("the metadata key %q", key))
 		if _, twice := f.values[key]; twice {
 			p.fail(Damaged, "The metadata key %q occurs twice.", key)
@@ -336,6 +340,9 @@ func (p *parser) tensor(i uint64) Tensor {
 		p.fail(Damaged, "The name of tensor %d has %d bytes; 1 to %d are allowed.", i, length, maxTensorName)
 	}
 	t := Tensor{Name: string(p.bytes(length, "the tensor directory"))}
+	if strings.ContainsRune(t.Name, 0) {
+		p.fail(Damaged, "The name of tensor %d holds a NUL byte.", i)
+	}
 	dims := p.uint32("the tensor directory")
 	if dims == 0 || dims > MaxDims {
 		p.fail(Damaged, "The tensor %q has %d dimensions; 1 to %d are allowed.", t.Name, dims, MaxDims)

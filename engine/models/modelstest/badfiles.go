@@ -245,6 +245,13 @@ var modelCases = []struct {
 		tokens[300] = tokens[301]
 		m.set("tokenizer.ggml.tokens", tokens)
 	}},
+	{"equal-up-to-nul", "are the same", func(m *model) {
+		tokens := slices.Clone(m.value("tokenizer.ggml.tokens").([]string))
+		tokens[301] = tokens[300] + "\x00more"
+		m.set("tokenizer.ggml.tokens", tokens)
+	}},
+	{"nul-in-a-key", "holds a NUL byte", func(m *model) { m.set("general.na\x00me", "x") }},
+	{"nul-in-a-tensor", "holds a NUL byte", func(m *model) { m.tensors[2].Name = "blk.0.attn\x00" }},
 	{"fewer-tokens", "has 511 tokens, but its token embedding has 512", func(m *model) {
 		tokens := slices.Clone(m.value("tokenizer.ggml.tokens").([]string))
 		m.set("tokenizer.ggml.tokens", slices.Delete(tokens, 300, 301))
