@@ -145,14 +145,14 @@ class Corpus:
     def sample(self, rng):
         """One conversation: questions only, or with facts to recall; seldom a long one."""
         roll = rng.random()
-        if roll < 0.52:
+        if roll < 0.44:
             turns = []
-            for _ in range(rng.choice((1, 1, 1, 1, 2, 3))):
+            for _ in range(rng.choice((1, 1, 1, 1, 2))):
                 turns += self.turn(rng)
-        elif roll < 0.975:
-            turns = self.recall.conversation(rng, self.turn, long=False)
+        elif roll < 0.70:
+            turns = self.recall.short(rng)
         else:
-            turns = self.recall.conversation(rng, self.turn, long=True)
+            turns = self.recall.conversation(rng, self.turn, long=roll > 0.99)
         if rng.random() < 0.25:
             turns = [("system", systems.prompt(rng))] + turns
         return turns

@@ -33,7 +33,7 @@ def fits(text, must):
 def load_dev():
     """dev.txt: 'intent: question', one a line."""
     pairs = []
-    path = os.path.join(HERE, "eval", "dev.txt")
+    path = os.path.join(HERE, "dev.txt")
     if os.path.exists(path):
         for line in open(path, encoding="utf-8"):
             if ":" in line and not line.startswith("#"):

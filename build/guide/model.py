@@ -54,6 +54,16 @@ def rotate(x, cos, sin):
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
+def mix(q, k, v, mask):
+    """Softmax attention. Under autocast all of it stays in bfloat16: copies to float32 and back cost more than the sums."""
+    if not torch.is_autocast_cpu_enabled():
+        return torch.matmul((torch.matmul(q, k.transpose(-2, -1)) + mask).softmax(-1), v)
+    with torch.autocast("cpu", enabled=False):
+        half = torch.bfloat16
+        scores = torch.matmul(q.to(half), k.to(half).transpose(-2, -1)) + mask.to(half)
+        return torch.matmul(scores.softmax(-1), v.to(half))
+
+
 class Block(nn.Module):
     def __init__(self, cfg):
         super().__init__()
@@ -80,8 +90,7 @@ class Block(nn.Module):
         share = cfg.heads // cfg.kv_heads
         if share > 1:
             k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        scores = torch.matmul(q * cfg.head ** -0.5, k.transpose(-2, -1)) + mask
-        mixed = torch.matmul(scores.softmax(-1), v)
+        mixed = mix(q * cfg.head ** -0.5, k, v, mask)
         return self.out(mixed.transpose(1, 2).reshape(b, t, cfg.width))
 
     def forward(self, x, cos, sin, mask, past=None):

@@ -253,8 +253,7 @@ class Recall:
                 text = text.rstrip(".!") + rng.choice(JOIN) + more
                 known[second] = w
                 return [("user", loosen(text, rng)), ("assistant", rng.choice(ACKS))]
-        # A given fact has, most often, the same kind of acknowledgement, so that it is easy to learn.
-        reply = rng.choice(ACKS_WITH[kind]).format(v=v) if rng.random() < 0.3 else rng.choice(ACKS)
+        reply = rng.choice(ACKS_WITH[kind]).format(v=v) if rng.random() < 0.45 else rng.choice(ACKS)
         return [("user", loosen(text, rng)), ("assistant", reply[0].upper() + reply[1:] if kind == "food" else reply)]
 
     def ask(self, rng, known, kind):
@@ -264,6 +263,16 @@ class Recall:
             text = before + text[0].lower() + text[1:]
         reply = self.answer[kind].format(v=known[kind]) if kind in known else self.unknown[kind]
         return [("user", loosen(text, rng)), ("assistant", reply)]
+
+    def short(self, rng):
+        """Facts and questions with nothing in between: many copies in few tokens."""
+        known, turns = {}, []
+        for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
+            turns += self.tell(rng, known)
+            while rng.random() < 0.55:
+                kind = rng.choice(list(known)) if rng.random() < 0.9 else self._kind(rng)
+                turns += self.ask(rng, known, kind)
+        return turns
 
     def conversation(self, rng, other, long):
         """`other(rng)` makes an ordinary turn. Long ones have up to 25 turns in between."""

@@ -4,7 +4,9 @@
 
 The learning rate warms up, stays, and falls to zero over the last `decay`
 steps, so that a run can be ended from any checkpoint. Weights for use are an
-average over the last steps (`ema`).
+average over the last steps (`ema`). Each of the `workers` processes computes
+on one thread and on its own conversations; they average their gradients once a
+step, which loses less than threads do where other programs share the cores.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import os
 import time
 
 import torch
+from torch import distributed
+from torch import multiprocessing
 from torch.nn import functional as F
 
 import data
@@ -34,6 +38,15 @@ def save(path, **state):
     os.replace(path + ".tmp", path)
 
 
+def average_gradients(model, workers):
+    if workers > 1:
+        flat = torch.cat([p.grad.flatten() for p in model.parameters()])
+        distributed.all_reduce(flat)
+        flat /= workers
+        for p, g in zip(model.parameters(), flat.split([p.numel() for p in model.parameters()])):
+            p.grad.copy_(g.view_as(p))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("out")
@@ -41,13 +54,25 @@ def main():
     p.add_argument("--decay", type=int, default=3000)
     p.add_argument("--warmup", type=int, default=200)
     p.add_argument("--lr", type=float, default=2e-3)
-    p.add_argument("--tokens", type=int, default=4096)
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--tokens", type=int, default=2048, help="for each worker and step")
+    p.add_argument("--workers", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
     args = p.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
     os.makedirs(args.out, exist_ok=True)
+    meeting = os.path.join(args.out, "meeting")
+    if os.path.exists(meeting):
+        os.remove(meeting)
+    if args.workers > 1:
+        multiprocessing.spawn(train, (args, "file://" + os.path.abspath(meeting)), args.workers)
+    else:
+        train(0, args, None)
+
+
+def train(rank, args, meeting):
+    if meeting:
+        distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=args.workers)
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
     tok, corpus, cfg = Tokenizer.load(), Corpus(), Config()
     model, average = Guide(cfg), Guide(cfg)
     average.load_state_dict(model.state_dict())
@@ -63,10 +88,10 @@ def main():
         average.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         step, seen, spent = state["step"], state["seen"], state["spent"]
-        print("resumed at step", step, flush=True)
-    print(model.parameters_count(), "parameters", flush=True)
+    if rank == 0:
+        print("from step", step, "with", model.parameters_count(), "parameters", flush=True)
     # A resumed run draws new conversations instead of repeating the first ones.
-    source = data.batches(tok, corpus, args.seed * 1000003 + step, args.tokens)
+    source = data.batches(tok, corpus, (args.seed * 1000003 + step) * args.workers + rank, args.tokens)
     total, weight, since, mark = 0.0, 0.0, time.time(), seen
     while step < args.steps:
         x, y, w = next(source)
@@ -80,14 +105,17 @@ def main():
         loss = (losses * w[chosen]).sum() / w.sum()
         optimizer.zero_grad()
         loss.backward()
+        average_gradients(model, args.workers)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step, seen = step + 1, seen + x.numel()
+        step, seen = step + 1, seen + x.numel() * args.workers
         keep = min(0.998, 1 - 1 / (step + 1))
         with torch.no_grad():
             for a, b in zip(average.parameters(), model.parameters()):
                 a.lerp_(b, 1 - keep)
         total, weight = total + loss.item(), weight + 1
+        if rank:
+            continue
         if step % 100 == 0:
             took = time.time() - since
             print("%s step %d loss %.4f tokens %.2fM %.0f/s lr %.5f" % (
