@@ -43,7 +43,7 @@ func run(ctx context.Context, p Process) error {
 	}
 	settings, where, err := resolve(inv.flags, p.LookupEnv)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	log := newLogger(p.Stderr, settings.JSONLogs)
 	if inv.command == cmdBenchDecode {
@@ -63,11 +63,11 @@ func resolve(flags map[string]string, lookupEnv func(string) (string, bool)) (co
 	}
 	where, err := paths.In(before.DataDir)
 	if err != nil {
-		return config.Settings{}, paths.Paths{}, usageError{err}
+		return config.Settings{}, paths.Paths{}, err
 	}
 	file, err := config.FromFile(where.SettingsFile())
 	if err != nil {
-		return config.Settings{}, paths.Paths{}, usageError{err}
+		return config.Settings{}, paths.Paths{}, err
 	}
 	settings, err := config.Resolve(append(strong, file)...)
 	if err != nil {
@@ -75,7 +75,7 @@ func resolve(flags map[string]string, lookupEnv func(string) (string, bool)) (co
 	}
 	where, err = paths.In(settings.DataDir)
 	if err != nil {
-		return config.Settings{}, paths.Paths{}, usageError{err}
+		return config.Settings{}, paths.Paths{}, err
 	}
 	return settings, where, nil
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 
-	"samovar/app/config"
 	"samovar/app/listen"
 	"samovar/app/paths"
 )
@@ -21,7 +20,8 @@ const exitHelp = `
 Exit codes: 0 done; 1 failed; 2 wrong command line, setting or file; 3 the address is taken or cannot be used; 4 another samovar uses the data folder.
 `
 
-// usageError is a mistake of the user's that is found after parsing.
+// usageError is a mistake on the command line, in a setting or in a file that
+// one of them names.
 type usageError struct{ error }
 
 // Unwrap returns the mistake.
@@ -31,14 +31,13 @@ func (e usageError) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var (
 		usage   usageError
-		setting *config.Error
 		address *listen.Error
 		held    *paths.HeldError
 	)
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.As(err, &setting):
+	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &address):
 		return exitAddress
