@@ -61,7 +61,7 @@ func (h *header) checkArchitecture() {
 	if h.err != nil {
 		return
 	}
-	if kind, _, _ := h.string("general.type"); kind == "adapter" {
+	if kind, _ := get[string](h, "general.type"); kind == "adapter" {
 		h.bad("It is an adapter (LoRA), which works only together with its model.", hintOther)
 		return
 	}

@@ -39,11 +39,6 @@ func get[T any](h *header, key string) (value T, ok bool) {
 	return value, ok
 }
 
-func (h *header) string(key string) (value string, ok bool, err error) {
-	value, ok = get[string](h, key)
-	return value, ok, nil
-}
-
 func (h *header) requireString(key, missing string) string {
 	s, ok := get[string](h, key)
 	if !ok || s == "" {
