@@ -1,4 +1,3 @@
-// Samovar serves local models to agents. See README.md.
 package main
 
 import (
