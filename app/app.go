@@ -45,6 +45,7 @@ func run(ctx context.Context, p Process) error {
 	if err != nil {
 		return usageError{err}
 	}
+	settings = tune(settings)
 	log := newLogger(p.Stderr, settings.JSONLogs)
 	if inv.command == cmdBenchDecode {
 		return benchDecode(ctx, p, inv, settings, where, log)

@@ -131,6 +131,12 @@ func TestChooseModel(t *testing.T) {
 	}
 }
 
+func TestTheGuideTakesOneThreadUnlessToldOtherwise(t *testing.T) {
+	require.Equal(t, 1, tune(config.Settings{Model: "guide"}).Threads)
+	require.Equal(t, 3, tune(config.Settings{Model: "guide", Threads: 3}).Threads)
+	require.Zero(t, tune(config.Settings{Shape: "0.5b"}).Threads)
+}
+
 func TestReadTemplate(t *testing.T) {
 	text, err := readTemplate("")
 	require.NoError(t, err)

@@ -68,7 +68,9 @@ type setup struct {
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(built, "samovar"), args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + libs, "GORACE=halt_on_error=0"}
+	// One thread: the models are tiny, and threads that spin for each other
+	// stand still on a busy machine.
+	cmd.Env = []string{"SAMOVAR_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + libs, "GORACE=halt_on_error=0"}
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
