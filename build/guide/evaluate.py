@@ -61,32 +61,36 @@ def facts_by_id():
         return {i["id"]: i for i in json.load(f)["intents"]}
 
 
+def intent_of(corpus, opening):
+    """The intent whose answer begins like this, or the opening itself."""
+    return next((i for i, a in corpus.answers.items() if a.startswith(opening[:40])), opening)
+
+
 def quick(model, tok, corpus, temperature=0.0, recall=60, show=False):
-    """Shares right: dev questions, questions from the grammar with an unused seed, recall."""
+    """Shares right: dev questions, questions from the grammar with an unused seed, recall.
+
+    A dev answer is judged by its beginning, which decides the rest.
+    """
     model.eval()
-    facts = facts_by_id()
     dev, missed = load_dev(), []
-    for intent, question in dev:
-        text = answer(model, tok, [("user", question)], temperature, 100)
-        if not fits(text, facts[intent]["must"]):
-            missed.append((intent, question, text))
-    rng, right = random.Random(4242), 0
-    for _ in range(60):
-        question, intent = corpus.question(rng)
-        text = answer(model, tok, [("user", question)], temperature, 100)
-        right += fits(text, facts[intent]["must"])
-    kept, lost = 0, []
+    rng = random.Random(4242)
+    grammar = [corpus.question(rng)[::-1] for _ in range(60)]
+    for n, (intent, question) in enumerate(dev + grammar):
+        text = answer(model, tok, [("user", question)], temperature, 14)
+        if not corpus.answers[intent].startswith(text[:40]):
+            missed.append((n < len(dev), intent, question, intent_of(corpus, text)))
+    lost = []
     for turns, value, wanted in recall_dialogues(corpus, recall):
         text = answer(model, tok, turns, temperature, 40)
-        if value.lower() in text.lower():
-            kept += 1
-        else:
+        if value.lower() not in text.lower():
             lost.append((turns[0][1], turns[-1][1], wanted, text))
     model.train()
     if show:
         for m in missed + lost:
             print(*m, sep=" | ")
-    return {"dev": round(1 - len(missed) / max(1, len(dev)), 3), "grammar": round(right / 60, 3), "recall": round(kept / recall, 3)}
+    wrong = sum(m[0] for m in missed)
+    return {"dev": round(1 - wrong / max(1, len(dev)), 3), "grammar": round(1 - (len(missed) - wrong) / 60, 3),
+            "recall": round(1 - len(lost) / max(1, recall), 3)}
 
 
 def load(path):

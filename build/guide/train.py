@@ -23,6 +23,7 @@ import data
 import evaluate
 from corpus import Corpus
 from model import Config, Guide
+from muon import Muon
 from tokenizer import Tokenizer
 
 
@@ -36,6 +37,19 @@ def rate(step, args):
 def save(path, **state):
     torch.save(state, path + ".tmp")
     os.replace(path + ".tmp", path)
+
+
+def make_optimizers(model, lr):
+    """Muon for the matrices of the blocks, AdamW for the embedding and the norms."""
+    cfg, blocks = model.cfg, model.blocks
+    kv = cfg.kv_heads * cfg.head
+    matrices = [{"params": [b.qkv.weight for b in blocks], "parts": [cfg.width, kv, kv]},
+                {"params": [b.out.weight for b in blocks]},
+                {"params": [b.gate_up.weight for b in blocks], "parts": [cfg.ff, cfg.ff]},
+                {"params": [b.down.weight for b in blocks]}]
+    norms = [p for p in model.parameters() if p.dim() < 2]
+    rest = [{"params": [model.embed.weight], "weight_decay": 0.05}, {"params": norms, "weight_decay": 0.0}]
+    return [Muon(matrices, lr), torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98))]
 
 
 def average_gradients(model, workers):
@@ -76,17 +90,16 @@ def train(rank, args, meeting):
     tok, corpus, cfg = Tokenizer.load(), Corpus(), Config()
     model, average = Guide(cfg), Guide(cfg)
     average.load_state_dict(model.state_dict())
-    flat = [q for q in model.parameters() if q.dim() < 2]
-    deep = [q for q in model.parameters() if q.dim() >= 2]
-    optimizer = torch.optim.AdamW([{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}],
-                                  lr=args.lr, betas=(0.9, 0.98))
+    optimizers = make_optimizers(model, args.lr)
     step, seen, spent = 0, 0, 0.0
     checkpoint = os.path.join(args.out, "last.pt")
     if os.path.exists(checkpoint):
         state = torch.load(checkpoint)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizers" in state:
+            for optimizer, old in zip(optimizers, state["optimizers"]):
+                optimizer.load_state_dict(old)
         step, seen, spent = state["step"], state["seen"], state["spent"]
     if rank == 0:
         print("from step", step, "with", model.parameters_count(), "parameters", flush=True)
@@ -95,7 +108,7 @@ def train(rank, args, meeting):
     total, weight, since, mark = 0.0, 0.0, time.time(), seen
     while step < args.steps:
         x, y, w = next(source)
-        for group in optimizer.param_groups:
+        for group in (g for o in optimizers for g in o.param_groups):
             group["lr"] = rate(step, args)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = model.hidden(x)
@@ -103,13 +116,14 @@ def train(rank, args, meeting):
             logits = model.logits(states[chosen])
         losses = F.cross_entropy(logits.float(), y[chosen], reduction="none")
         loss = (losses * w[chosen]).sum() / w.sum()
-        optimizer.zero_grad()
+        model.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(model, args.workers)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         step, seen = step + 1, seen + x.numel() * args.workers
-        keep = min(0.998, 1 - 1 / (step + 1))
+        keep = min(0.995, 1 - 1 / (step + 1))
         with torch.no_grad():
             for a, b in zip(average.parameters(), model.parameters()):
                 a.lerp_(b, 1 - keep)
@@ -122,8 +136,8 @@ def train(rank, args, meeting):
                 time.strftime("%H:%M:%S"), step, total / weight, seen / 1e6, (seen - mark) / took, rate(step, args)), flush=True)
             spent += took
             total, weight, since, mark = 0.0, 0.0, time.time(), seen
-        if step % 500 == 0 or step == args.steps:
-            save(checkpoint, model=model.state_dict(), ema=average.state_dict(), optimizer=optimizer.state_dict(),
+        if step % 250 == 0 or step == args.steps:
+            save(checkpoint, model=model.state_dict(), ema=average.state_dict(), optimizers=[o.state_dict() for o in optimizers],
                  config=cfg.dict(), step=step, seen=seen, spent=spent)
         if step % 1000 == 0 or step == args.steps:
             print("  dev", json.dumps(evaluate.quick(average, tok, corpus)), flush=True)
