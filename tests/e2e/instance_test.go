@@ -70,7 +70,7 @@ func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(built, "samovar"), args...)
 	// One thread: the models are tiny, and threads that spin for each other
 	// stand still on a busy machine.
-	cmd.Env = []string{"SAMOVAR_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + libs, "GORACE=halt_on_error=0"}
+	cmd.Env = []string{"SAMOVAR_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + libs, "GORACE=atexit_sleep_ms=20"}
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
