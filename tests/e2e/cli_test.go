@@ -137,7 +137,7 @@ func TestJSONLogs(t *testing.T) {
 }
 
 func TestBenchDecode(t *testing.T) {
-	out, errs, code := runToEnd(t, nil, "bench", "decode", "--shape", "tiny", "--streams", "2", "--tokens", "24", "--rounds", "2", "--data-dir", t.TempDir(), "--json")
+	out, errs, code := runToEnd(t, nil, "bench", "decode", "--shape", "tiny", "--streams", "2", "--tokens", "600", "--rounds", "2", "--data-dir", t.TempDir(), "--json")
 	require.Zero(t, code, errs)
 	require.Empty(t, errs)
 	var r struct {

@@ -117,13 +117,24 @@ func launch(t *testing.T, cmd *exec.Cmd) *instance {
 	return in
 }
 
-// guide starts an instance with the built-in model and waits until it serves.
+// guideInstance starts an instance with the built-in model and waits until it serves.
 func guideInstance(t *testing.T) *instance {
 	t.Helper()
 	in := start(t, setup{})
 	in.awaitReady()
 	return in
 }
+
+// tinyInstance serves random weights, which never end an answer by themselves.
+func tinyInstance(t *testing.T) *instance {
+	t.Helper()
+	in := start(t, setup{args: []string{"--shape", "tiny"}})
+	in.awaitReady()
+	return in
+}
+
+// endless is a number of tokens that takes a tiny instance seconds.
+const endless = 7500
 
 // await waits until cond holds, and fails early if the process has ended.
 func (in *instance) await(what string, cond func() bool) {

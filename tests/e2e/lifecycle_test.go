@@ -45,7 +45,7 @@ func TestHealthWhileStarting(t *testing.T) {
 }
 
 func TestKilledWorkerIsReplaced(t *testing.T) {
-	in := guideInstance(t)
+	in := tinyInstance(t)
 	before := in.health()
 	onBoth(t, func(t *testing.T, s surface) {
 		pid := in.health().WorkerPID
@@ -74,10 +74,11 @@ type openedStream struct {
 	lines *bufio.Scanner
 }
 
-// openStream returns once the first text has arrived.
+// openStream returns once the first text of an endless answer has arrived: ask
+// a tiny instance.
 func openStream(t *testing.T, in *instance, s surface) *openedStream {
 	t.Helper()
-	q := question("Tell me everything that you know.", map[string]any{"max_tokens": 3500, "stream": true, "temperature": 2, "top_k": 0, "top_p": 1})
+	q := question("Hello", map[string]any{"max_tokens": endless, "stream": true})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, in.base+s.path, strings.NewReader(encode(t, q)))
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
@@ -106,7 +107,7 @@ func (o *openedStream) last() (e event) {
 }
 
 func TestKilledParentLeavesNoWorker(t *testing.T) {
-	in := guideInstance(t)
+	in := tinyInstance(t)
 	pid := in.health().WorkerPID
 	require.True(t, alive(pid))
 	openStream(t, in, surfaces[0]) // it is busy, too
@@ -146,7 +147,7 @@ func TestStoppingLetsStreamsFinish(t *testing.T) {
 }
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
-	in := guideInstance(t)
+	in := tinyInstance(t)
 	pid := in.health().WorkerPID
 	openStream(t, in, surfaces[0]) // a stream that nobody reads holds up the end
 	in.signal(syscall.SIGTERM)
