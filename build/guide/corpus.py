@@ -23,6 +23,10 @@ BEFORE = ["please ", "hey, ", "hi, ", "hello, ", "quick question: ", "ok, ", "so
 AFTER = [" please", ", please", " thanks", ", thanks", " then", " exactly", " by the way", " again", " here", " now", " actually",
          " on my machine", " on my laptop", " on my mac", " for me", " I wonder", ", any idea", ", do you know", " right now", " quickly",
          ", can you tell me", ", or not", " in samovar", " with samovar", ", briefly", " in short", " today", " at all", " in detail"]
+CONTEXT = ["I just installed this. ", "I'm new here. ", "I'm on a Mac. ", "I use Linux. ", "I have a MacBook. ", "I'm a bit lost. ",
+           "A friend told me about this. ", "Something I don't understand: ", "I've been reading the docs. ", "I'm setting things up. ",
+           "I am not a programmer. ", "My boss wants to know: ", "I have another question. ", "That is not what I meant. ", "Good to know. ",
+           "I work on a laptop. ", "I'm trying this out. ", "One more. ", "Let me ask something else. ", "I can't find it anywhere. "]
 POLITE = ["can you tell me {q}", "could you tell me {q}", "do you know {q}", "I'd like to know {q}", "please tell me {q}",
           "I want to know {q}", "I was wondering {q}", "can you say {q}", "would you mind telling me {q}", "any idea {q}"]
 
@@ -88,8 +92,9 @@ def typo(word, rng):
 def dress(text, rng):
     """Adds what people add: greetings, politeness, punctuation, case, typos, lost words."""
     words = text.split(" ")
-    if len(words) > 4 and rng.random() < 0.12:
-        words.pop(rng.randrange(len(words)))
+    if len(words) > 4 and rng.random() < 0.15:
+        for _ in range(1 if len(words) < 8 or rng.random() < 0.6 else 2):
+            words.pop(rng.randrange(len(words)))
     if rng.random() < 0.10:
         i = rng.randrange(len(words))
         words[i] = typo(words[i], rng)
@@ -97,8 +102,11 @@ def dress(text, rng):
     asks = re.match(r"(what|which|where|who|how|why|when)\b", text, re.I)
     if asks and rng.random() < 0.06:
         text = rng.choice(POLITE).format(q=text)
-    if rng.random() < 0.14:
+    roll = rng.random()
+    if roll < 0.13:
         text = rng.choice(BEFORE) + text
+    elif roll < 0.17:
+        text = rng.choice(CONTEXT) + text[0].upper() + text[1:]
     if len(words) > 2 and rng.random() < 0.10:
         text += rng.choice(AFTER)
     roll = rng.random()
