@@ -24,6 +24,9 @@ type Process struct {
 // early, but in order, when ctx ends.
 func Run(ctx context.Context, p Process) int {
 	err := run(ctx, p)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	if err != nil {
 		fmt.Fprintf(p.Stderr, "samovar: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
