@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -58,15 +57,15 @@ func sizes(streams int) []int {
 
 // measure interleaves rounds of both sides. One round before the first, of
 // each, does not count.
-func measure(ctx context.Context, client *http.Client, c Config, streams, promptTokens int) (m Measurement, err error) {
+func measure(ctx context.Context, client *http.Client, c Config, streams, promptTokens int) (Measurement, error) {
 	c.Progress(fmt.Sprintf("%d at once: loading the raw loop", streams))
 	raw, err := startRaw(ctx, c.Raw(streams, promptTokens))
 	if err != nil {
 		return Measurement{}, err
 	}
-	defer func() { err = errors.Join(err, raw.close()) }()
+	defer raw.close()
 
-	m = Measurement{Streams: streams, ShortestAnswer: c.Tokens}
+	m := Measurement{Streams: streams, ShortestAnswer: c.Tokens}
 	var ttfts []time.Duration
 	for round := -1; round < c.Rounds; round++ {
 		c.Progress(fmt.Sprintf("%d at once: round %d of %d", streams, max(round+1, 0), c.Rounds))

@@ -18,7 +18,9 @@ type rawLoop struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *json.Decoder
+	// stderr may be read once the process has ended.
 	stderr bytes.Buffer
+	ended  bool
 }
 
 // rawGrace is how long a raw loop has to end once its input is closed.
@@ -44,7 +46,7 @@ func startRaw(ctx context.Context, cmd *exec.Cmd) (*rawLoop, error) {
 		Ready bool `json:"ready"`
 	}
 	if err := r.read(ctx, &hello); err != nil || !hello.Ready {
-		return nil, errors.Join(fmt.Errorf("the raw loop does not start: %w", r.explain(err)), r.close())
+		return nil, fmt.Errorf("the raw loop does not start: %w", r.explain(err))
 	}
 	return r, nil
 }
@@ -76,17 +78,20 @@ func (r *rawLoop) read(ctx context.Context, into any) error {
 }
 
 // close ends the process and waits for it. How it ended says nothing more.
-func (r *rawLoop) close() error {
-	err := r.in.Close()
+func (r *rawLoop) close() {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	_ = r.in.Close()
 	kill := time.AfterFunc(rawGrace, func() { _ = r.cmd.Process.Kill() })
 	defer kill.Stop()
-	_, _ = io.Copy(io.Discard, r.out.Buffered())
 	_ = r.cmd.Wait()
-	return err
 }
 
-// explain adds the last line that the process wrote.
+// explain ends the process and adds the last line that it wrote.
 func (r *rawLoop) explain(err error) error {
+	r.close()
 	if err == nil {
 		err = errors.New("unexpected answer")
 	}
