@@ -15,9 +15,9 @@ import (
 // rawLoop is a running raw loop. It computes only between a round's start and
 // its answer.
 type rawLoop struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *json.Decoder
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
 	// stderr may be read once the process has ended.
 	stderr bytes.Buffer
 	ended  bool
