@@ -49,7 +49,7 @@ func rawAs(t *testing.T, mode string) func(rows, promptTokens int) *exec.Cmd {
 	require.NoError(t, err)
 	return func(int, int) *exec.Cmd {
 		cmd := exec.Command(exe)
-		cmd.Env = []string{rawMode + "=" + mode}
+		cmd.Env = []string{rawMode + "=" + mode, "GORACE=atexit_sleep_ms=20"}
 		return cmd
 	}
 }
