@@ -19,10 +19,15 @@ SLOT = re.compile(r"\{(\w+)\}")
 BEFORE = ["please ", "hey, ", "hi, ", "hello, ", "quick question: ", "ok, ", "so, ", "and ", "also, ", "now ",
           "um, ", "sorry, ", "excuse me, ", "one more thing: ", "next question: ", "another thing, ", "thanks. ", "well, ",
           "I wonder, ", "just asking: ", "question: ", "hey guide, ", "dear guide, ", "Samovar, ", "hm, ", "alright, ",
-          "I have a question: ", "guide: ", "hey samovar, ", "but ", "then ", "tell me, ", "Hi! ", "Hello. ", "Hey! "]
+          "I have a question: ", "guide: ", "hey samovar, ", "but ", "then ", "tell me, ", "Hi! ", "Hello. ", "Hey! ",
+          "roughly ", "suppose ", "say, ", "tell me ", "help: ", "problem: ", "explain: ", "what about: ", "what if ", "Error: ",
+          "I think ", "I believe ", "It seems ", "I'd like to know: ", "steps for: ", "what does this mean: ", "about ", "regarding "]
 AFTER = [" please", ", please", " thanks", ", thanks", " then", " exactly", " by the way", " again", " here", " now", " actually",
          " on my machine", " on my laptop", " on my mac", " for me", " I wonder", ", any idea", ", do you know", " right now", " quickly",
-         ", can you tell me", ", or not", " in samovar", " with samovar", ", briefly", " in short", " today", " at all", " in detail"]
+         ", can you tell me", ", or not", " in samovar", " with samovar", ", briefly", " in short", " today", " at all", " in detail",
+         ", hmm", ", why", ", what now", ", says my client", ", how", ", meaning", ", how come", ", any ideas", ", help", ", right",
+         ", what's that", ", it says", ", how does that work", ". How", ". Why", ". What can I do", ". Help", ". Is that possible",
+         ", is that possible", ". What do I do", ", what do I do", ". Can you help", " or so", ". Any advice", ", tell me", ", explain"]
 CONTEXT = ["I just installed this. ", "I'm new here. ", "I'm on a Mac. ", "I use Linux. ", "I have a MacBook. ", "I'm a bit lost. ",
            "A friend told me about this. ", "Something I don't understand: ", "I've been reading the docs. ", "I'm setting things up. ",
            "I am not a programmer. ", "My boss wants to know: ", "I have another question. ", "That is not what I meant. ", "Good to know. ",
@@ -89,9 +94,39 @@ def typo(word, rng):
     return word[:i] + rng.choice("abcdefghijklmnopqrstuvwxyz") + word[i + 1:]
 
 
+def read_thesaurus(path):
+    """word → the other words and phrases of its groups."""
+    others = {}
+    for line in open(path, encoding="utf-8"):
+        group = [w.strip() for w in line.split(",") if w.strip()]
+        for word in group:
+            if " " not in word:
+                others.setdefault(word, []).extend(w for w in group if w != word)
+    return others
+
+
+THESAURUS = read_thesaurus(os.path.join(HERE, "questions", "thesaurus.lst"))
+SMALL = set("""a an the do does did i is are am to of in on for with it its my me you your can could would should please be this that
+there some any and or at by from will we have has so""".split())
+
+
+def reword(words, rng, share):
+    """Exchanges some words for others of the same meaning."""
+    return [rng.choice(THESAURUS[w]) if w in THESAURUS and rng.random() < share else w for w in words]
+
+
 def dress(text, rng):
     """Adds what people add: greetings, politeness, punctuation, case, typos, lost words."""
     words = text.split(" ")
+    if rng.random() < 0.5:
+        words = " ".join(reword(words, rng, 0.35)).split(" ")
+    roll = rng.random()
+    if roll < 0.12:  # only the words that matter, sometimes in another order
+        matter = [w for w in words if w.lower() not in SMALL]
+        if len(matter) > 1:
+            words = matter
+            if roll < 0.05:
+                rng.shuffle(words)
     if len(words) > 4 and rng.random() < 0.15:
         for _ in range(1 if len(words) < 8 or rng.random() < 0.6 else 2):
             words.pop(rng.randrange(len(words)))
@@ -107,7 +142,7 @@ def dress(text, rng):
         text = rng.choice(BEFORE) + text
     elif roll < 0.17:
         text = rng.choice(CONTEXT) + text[0].upper() + text[1:]
-    if len(words) > 2 and rng.random() < 0.10:
+    if len(words) > 1 and rng.random() < 0.14:
         text += rng.choice(AFTER)
     roll = rng.random()
     if roll < 0.45:

@@ -30,10 +30,10 @@ def fits(text, must):
     return all(any(option.lower() in low for option in m.split("|")) for m in must)
 
 
-def load_dev():
-    """dev.txt: 'intent: question', one a line."""
+def load_dev(name="dev.txt"):
+    """Lines of 'intent: question'."""
     pairs = []
-    path = os.path.join(HERE, "dev.txt")
+    path = os.path.join(HERE, name)
     if os.path.exists(path):
         for line in open(path, encoding="utf-8"):
             if ":" in line and not line.startswith("#"):
@@ -66,13 +66,13 @@ def intent_of(corpus, opening):
     return next((i for i, a in corpus.answers.items() if a.startswith(opening[:40])), opening)
 
 
-def quick(model, tok, corpus, temperature=0.0, recall=60, show=False):
+def quick(model, tok, corpus, temperature=0.0, recall=60, show=False, questions="dev.txt"):
     """Shares right: dev questions, questions from the grammar with an unused seed, recall.
 
     A dev answer is judged by its beginning, which decides the rest.
     """
     model.eval()
-    dev, missed = load_dev(), []
+    dev, missed = load_dev(questions), []
     rng = random.Random(4242)
     grammar = [corpus.question(rng)[::-1] for _ in range(60)]
     for n, (intent, question) in enumerate(dev + grammar):

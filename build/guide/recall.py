@@ -209,7 +209,9 @@ JOIN = [" and ", " ", ", ", ", and ", ". "]
 
 
 def pick(table, kind, rng):
-    return rng.choice([s.strip() for s in table[kind].split("|") if s.strip()])
+    """Sentences that begin with the value count double: there it is spelt with other tokens, which is harder."""
+    lines = [s.strip() for s in table[kind].split("|") if s.strip()]
+    return rng.choices(lines, [2.5 if s.startswith("{v}") else 1 for s in lines])[0]
 
 
 def loosen(text, rng):
