@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -108,6 +109,42 @@ func TestCancellingReachesTheWorker(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, "cancelled watched", text)
 	witness.Close()
+}
+
+func TestARequestThatCannotBeSentFailsAlone(t *testing.T) {
+	e := open(t, fakeConfig(t, "good"))
+	reach(t, e, infer.StateReady)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	bad, nan := ask("bad", "hello"), math.NaN()
+	bad.Sampling.Temperature = &nan // JSON has no word for it
+	_, err := e.Generate(ctx, bad)
+	require.Equal(t, infer.CodeInvalid, infer.CodeOf(err))
+	s, err := e.Generate(ctx, ask("good", "hello"))
+	require.NoError(t, err)
+	text, _, _ := collect(s)
+	require.Equal(t, "hello", text)
+	require.Zero(t, e.link.inFlight())
+}
+
+func TestAWorkerThatDoesNotLeaveIsKilled(t *testing.T) {
+	e := New(fakeConfig(t, "deaf"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- e.Serve(ctx) }()
+	status := reach(t, e, infer.StateReady)
+	cancel()
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(5 * stopGrace):
+		process, err := os.FindProcess(status.WorkerPID)
+		require.NoError(t, err)
+		_ = process.Kill()
+		<-done
+		require.Fail(t, "Serve waits for a worker that does not leave")
+	}
 }
 
 func TestTooMuchIsShed(t *testing.T) {

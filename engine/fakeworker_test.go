@@ -62,6 +62,10 @@ func play(part string) int {
 		_, _ = out.WriteString("hello, this is not a frame at all")
 		return 0
 	}
+	if part == "deaf" { // nothing that the parent does ends it
+		send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake"}})
+		select {}
+	}
 	send(wire.KindProgress, wire.Progress{Fraction: 0.5})
 	send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake", ContextTokens: 100}})
 	serveFake(send, read)

@@ -12,7 +12,7 @@ import (
 // link is the conversation with one ready worker: it sends requests and deals
 // what comes back to their streams. It lives as long as its worker.
 type link struct {
-	out  chan outgoing
+	out  chan []byte   // frames to the worker
 	gone chan struct{} // closed by die
 
 	mu      sync.Mutex
@@ -21,21 +21,21 @@ type link struct {
 	level   wire.Occupancy
 }
 
-type outgoing struct {
-	kind wire.Kind
-	body any
-}
-
 // outgoingFrames is how many frames to the worker may wait before submitting
-// blocks: the worker's reader takes them at once but while it tokenises.
+// blocks: the worker's reader takes them at once.
 const outgoingFrames = 256
 
 func newLink() *link {
-	return &link{out: make(chan outgoing, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}}
+	return &link{out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}}
 }
 
 // submit sends a request to the worker and returns its stream.
 func (l *link) submit(r infer.Request) (*stream, error) {
+	frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: r})
+	if err != nil {
+		return nil, &infer.Error{Code: infer.CodeInvalid, Err: err,
+			Message: "The request cannot be handed to the engine.", Hint: "Make it smaller."}
+	}
 	s := newStream(r.ID)
 	s.cancel = func() { l.forget(s, true) }
 	l.mu.Lock()
@@ -50,14 +50,14 @@ func (l *link) submit(r infer.Request) (*stream, error) {
 	}
 	l.streams[r.ID] = s
 	l.mu.Unlock()
-	l.send(wire.KindSubmit, wire.Submit{Request: r})
+	l.send(frame)
 	return s, nil
 }
 
 // send queues a frame for the worker; for a dead one it does nothing.
-func (l *link) send(k wire.Kind, body any) {
+func (l *link) send(frame []byte) {
 	select {
-	case l.out <- outgoing{k, body}:
+	case l.out <- frame:
 	case <-l.gone:
 	}
 }
@@ -71,7 +71,9 @@ func (l *link) forget(s *stream, tell bool) {
 	}
 	l.mu.Unlock()
 	if known && tell {
-		l.send(wire.KindCancel, wire.Cancel{ID: s.id})
+		if frame, err := wire.Append(nil, wire.KindCancel, wire.Cancel{ID: s.id}); err == nil {
+			l.send(frame)
+		}
 	}
 }
 
@@ -100,9 +102,10 @@ func (l *link) write(w io.Writer) {
 	broken := false
 	for {
 		select {
-		case o := <-l.out:
+		case frame := <-l.out:
 			if !broken {
-				broken = wire.Write(w, o.kind, o.body) != nil
+				_, err := w.Write(frame)
+				broken = err != nil
 			}
 		case <-l.gone:
 			return

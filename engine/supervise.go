@@ -223,8 +223,17 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker) error {
 		defer close(writer)
 		l.write(w.process.In)
 	}()
-	stopKilling := context.AfterFunc(ctx, func() { _ = w.process.In.Close() })
-	defer stopKilling()
+	// A worker that does not leave when asked to must not hold up the end.
+	stopped := make(chan struct{})
+	letRun := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		w.process.Stop(stopGrace)
+	})
+	defer func() {
+		if !letRun() {
+			<-stopped
+		}
+	}()
 	readErr := l.read(w.frames)
 
 	// Whatever ended the conversation, this worker has had its time.

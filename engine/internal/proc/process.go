@@ -19,8 +19,8 @@ type Spec struct {
 	Dir string
 }
 
-// Process is a running child. One goroutine owns it; Tail, PID and Done may be
-// used by any.
+// Process is a running child. One goroutine owns In and Out; the methods may be
+// called by any.
 type Process struct {
 	// In takes what the child reads; closing it asks the child to leave.
 	In io.WriteCloser
@@ -77,7 +77,8 @@ func (p *Process) Err() error { return p.err }
 // Tail returns the end of what the child printed.
 func (p *Process) Tail() string { return p.tail.String() }
 
-// Stop asks the child to leave, gives it grace, kills it, and waits.
+// Stop asks the child to leave, gives it grace, kills it, and waits. Then Out
+// is closed. It may be called more than once.
 func (p *Process) Stop(grace time.Duration) {
 	_ = p.In.Close()
 	timer := time.NewTimer(grace)
