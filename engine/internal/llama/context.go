@@ -3,7 +3,6 @@ package llama
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -43,7 +42,7 @@ type ContextParams struct {
 	Rows int
 	// Sequences is the most sequences at a time.
 	Sequences int
-	// Threads computes; 0 takes one for each core.
+	// Threads computes; 0 takes one for each physical core.
 	Threads int
 	// KVType is the element type of K and V, one of KVTypes.
 	KVType string
@@ -90,7 +89,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	}
 	p.Rows = min(p.Rows, p.Cells) // n_batch is clamped to n_ctx, and a larger batch aborts
 	if p.Threads <= 0 {
-		p.Threads = runtime.NumCPU()
+		p.Threads = defaultThreads()
 	}
 	cp := yzma.ContextDefaultParams()
 	cp.NCtx = uint32(p.Cells)
