@@ -8,8 +8,9 @@
 // One goroutine, the loop, owns the context, the samplers and every sequence;
 // nobody else touches them. The reader takes frames from the parent and hands
 // new requests to preparers, which render and tokenise beside the loop and put
-// the result into its inbox. Cancelling sets a flag that the loop looks at
-// before every step. The outbox writes frames and joins those of one step into
+// the result into its inbox; it waits for none of them, so that cancels and the
+// parent's end are seen at once. Cancelling ends what is being prepared and sets
+// a flag that the loop looks at before every step. The outbox writes frames and joins those of one step into
 // one write; the loop never waits for it while the parent reads.
 //
 // The process ends when the parent's pipe does, in whatever state it is.

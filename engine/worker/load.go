@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -49,9 +50,15 @@ type engine struct {
 	sizes    sizes
 	preparer *preparer
 	loop     *loop
+	// slots bounds how many prompts are prepared at a time: it leaves a core to
+	// the loop.
+	slots     chan struct{}
+	preparing sync.WaitGroup
 }
 
+// close waits for what is being prepared, which uses the model, and frees all.
 func (e *engine) close() {
+	e.preparing.Wait()
 	e.context.Close()
 	e.model.Close()
 }
@@ -59,6 +66,23 @@ func (e *engine) close() {
 func (e *engine) connect(send func(wire.Kind, any), ended func(*ticket)) {
 	e.preparer.send = send
 	e.loop = newLoop(backend{e.context}, e.model, e.sizes, send, ended)
+}
+
+// start submits a request beside the caller, which is the only one and is done
+// before close is called.
+func (e *engine) start(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
+	ctx, t.stopPreparing = context.WithCancel(ctx)
+	e.preparing.Go(func() {
+		defer t.stopPreparing()
+		select {
+		case e.slots <- struct{}{}:
+		case <-ctx.Done(): // and its prompt, which can be large, is let go
+			e.loop.ended(t)
+			return
+		}
+		defer func() { <-e.slots }()
+		e.submit(ctx, t, r, arrived)
+	})
 }
 
 // submit prepares a request and hands it to the loop.
@@ -72,6 +96,7 @@ func (e *engine) submit(ctx context.Context, t *ticket, r infer.Request, arrived
 	select {
 	case e.loop.inbox <- j:
 	case <-ctx.Done():
+		e.loop.ended(t)
 	}
 }
 
@@ -120,7 +145,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, modelFailure(err)
 	}
-	e := &engine{model: model, sizes: sizes{
+	e := &engine{model: model, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
 		cells: cells, sequences: sequences,
 		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
 	}}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 
@@ -50,14 +49,15 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 		box.send(wire.KindFailed, *failed)
 		return nil
 	}
-	defer eng.close()
 	eng.connect(box.send, r.forget)
 	ready <- eng
 	box.send(wire.KindReady, wire.Ready{Model: eng.facts})
 	if err := eng.loop.run(ctx); err != nil {
-		return err
+		return err // the process ends; nothing is freed under a preparer's feet
 	}
-	return ignoreEOF(<-readErr)
+	err := <-readErr
+	eng.close()
+	return ignoreEOF(err)
 }
 
 func ignoreEOF(err error) error {
@@ -78,7 +78,6 @@ type reader struct {
 
 func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 	var eng *engine
-	preparing := make(chan struct{}, max(1, runtime.NumCPU()-1)) // leave a core to the loop
 	for {
 		f, err := r.frames.Read()
 		if err != nil {
@@ -97,12 +96,9 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 					return ctx.Err()
 				}
 			}
-			t, arrived := r.ticket(m.Request.ID), time.Now()
-			preparing <- struct{}{}
-			go func() {
-				defer func() { <-preparing }()
-				eng.submit(ctx, t, m.Request, arrived)
-			}()
+			// The parent bounds how many there are. The reader itself must not
+			// wait: cancels and the parent's end come the same way.
+			eng.start(ctx, r.ticket(m.Request.ID), m.Request, time.Now())
 		case wire.KindCancel:
 			var m wire.Cancel
 			if err := f.Decode(&m); err != nil {
@@ -127,7 +123,7 @@ func (r *reader) cancel(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.tickets[id]; t != nil {
-		t.cancelled.Store(true)
+		t.cancel()
 	}
 }
 

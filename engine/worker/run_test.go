@@ -1,16 +1,21 @@
 package worker
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/llama"
 	"samovar/engine/internal/llama/llamatest"
+	"samovar/engine/internal/prompt"
 	"samovar/engine/internal/wire"
 )
 
@@ -149,6 +154,79 @@ func TestTheGuideThroughTheWorker(t *testing.T) {
 	}()
 	<-p.gone
 	require.NoError(t, <-p.done)
+}
+
+// blockingTokenizer holds every prompt until it is released.
+type blockingTokenizer struct {
+	*llamatest.Fake
+	started, release chan struct{}
+}
+
+func (b blockingTokenizer) Tokenize(text string, special bool) ([]llama.Token, error) {
+	b.started <- struct{}{}
+	<-b.release
+	return b.Fake.Tokenize(text, special)
+}
+
+// Prompts can take many seconds to tokenise. A cancel for another request, and
+// the parent's end, must get through meanwhile.
+func TestSlowPromptsDoNotHoldUpTheReader(t *testing.T) {
+	fake := llamatest.New(1000, 64)
+	slow := blockingTokenizer{Fake: fake, started: make(chan struct{}, 16), release: make(chan struct{})}
+	template, err := prompt.Compile("{{ messages[0].content }}", prompt.Special{})
+	require.NoError(t, err)
+	var mu sync.Mutex
+	accepted := map[string]bool{}
+	send := func(k wire.Kind, v any) {
+		if a, ok := v.(wire.Accepted); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			accepted[a.ID] = true
+		}
+	}
+	eng := &engine{slots: make(chan struct{}, 1),
+		preparer: &preparer{tokenizer: slow, template: template, sampling: defaultSampling, contextTokens: 100, send: send}}
+	from, to := io.Pipe()
+	r := &reader{frames: wire.NewReader(from), tickets: map[string]*ticket{}}
+	eng.loop = newLoop(fakeBackend{fake}, fake, sizes{cells: 1000, sequences: 4}, send, r.forget)
+	ready := make(chan *engine, 1)
+	ready <- eng
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.run(ctx, ready) }()
+	running := r.ticket("running")
+
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			_ = wire.Write(to, wire.KindSubmit, wire.Submit{Request: question(id, "hello")})
+		}
+		for _, id := range []string{"running", "b", "c", "d"} {
+			_ = wire.Write(to, wire.KindCancel, wire.Cancel{ID: id})
+		}
+		_ = to.Close()
+	}()
+	<-slow.started // one is being tokenised, and goes on
+	select {
+	case err := <-done:
+		require.ErrorIs(t, err, io.EOF, "the parent's end")
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the reader waits for the tokenizer")
+	}
+	<-written
+	require.True(t, running.cancelled.Load())
+	require.Eventually(t, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.tickets) == 2
+	}, 5*time.Second, time.Millisecond, "what is cancelled while it waits is let go at once")
+	close(slow.release)
+	eng.preparing.Wait()
+	cancel()
+	mu.Lock()
+	defer mu.Unlock()
+	require.LessOrEqual(t, len(accepted), 1, "what was cancelled is not prepared")
 }
 
 func TestWhatCannotBeLoadedIsSaid(t *testing.T) {
