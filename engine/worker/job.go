@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,17 @@ import (
 type ticket struct {
 	id        string
 	cancelled atomic.Bool
+	// stopPreparing ends what goes on before the loop has it; only the reader
+	// cancels, and only the reader sets it.
+	stopPreparing context.CancelFunc
+}
+
+// cancel ends the request wherever it is.
+func (t *ticket) cancel() {
+	t.cancelled.Store(true)
+	if t.stopPreparing != nil {
+		t.stopPreparing()
+	}
 }
 
 // job is a request made ready for the loop: its prompt is tokens, its limits
@@ -101,23 +113,32 @@ func choose(base llama.SamplerParams, r infer.Sampling) llama.SamplerParams {
 }
 
 // metaSampling returns the defaults with what the model's own file recommends
-// (llama.cpp's general.sampling.* keys).
+// (llama.cpp's general.sampling.* keys). Values that make no sense are left out:
+// the requests that meet them are not at fault.
 func metaSampling(number func(key string) (float64, bool)) llama.SamplerParams {
 	p := defaultSampling
-	for key, dst := range map[string]*float64{
-		"general.sampling.temp":           &p.Temperature,
-		"general.sampling.top_p":          &p.TopP,
-		"general.sampling.min_p":          &p.MinP,
-		"general.sampling.penalty_repeat": &p.RepeatPenalty,
+	within := func(key string, least, most float64) (float64, bool) {
+		v, ok := number(key)
+		return v, ok && v >= least && v <= most
+	}
+	const positive = 1e-6 // as good as 0, but allowed
+	for key, to := range map[string]struct {
+		dst         *float64
+		least, most float64
+	}{
+		"general.sampling.temp":           {&p.Temperature, 0, 100},
+		"general.sampling.top_p":          {&p.TopP, positive, 1},
+		"general.sampling.min_p":          {&p.MinP, 0, 1},
+		"general.sampling.penalty_repeat": {&p.RepeatPenalty, positive, 100},
 	} {
-		if v, ok := number(key); ok {
-			*dst = v
+		if v, ok := within(key, to.least, to.most); ok {
+			*to.dst = v
 		}
 	}
-	if v, ok := number("general.sampling.top_k"); ok {
+	if v, ok := within("general.sampling.top_k", -1, 1<<31-1); ok {
 		p.TopK = int(v)
 	}
-	if v, ok := number("general.sampling.penalty_last_n"); ok && v >= 0 {
+	if v, ok := within("general.sampling.penalty_last_n", 0, llama.MaxPenaltyWindow); ok {
 		p.PenaltyWindow = int(v)
 	}
 	return p

@@ -170,6 +170,8 @@ func TestBadParametersAreErrors(t *testing.T) {
 		"top_p":       {TopP: 0, RepeatPenalty: 1},
 		"min_p":       {TopP: 1, MinP: 2, RepeatPenalty: 1},
 		"repeat":      {TopP: 1},
+		"window":      {TopP: 1, RepeatPenalty: 1.1, PenaltyWindow: 2_000_000_000},
+		"no window":   {TopP: 1, RepeatPenalty: 1.1, PenaltyWindow: -1},
 	} {
 		_, err := c.NewSampler(p)
 		require.Error(t, err, name)

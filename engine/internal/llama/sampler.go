@@ -17,7 +17,7 @@ type SamplerParams struct {
 	// TopP and MinP: 0 < TopP ≤ 1, 0 ≤ MinP ≤ 1.
 	TopP, MinP float64
 	// RepeatPenalty 1, FrequencyPenalty 0 and PresencePenalty 0 are off. They
-	// look at the last PenaltyWindow tokens.
+	// look at the last PenaltyWindow tokens, 0 … MaxPenaltyWindow.
 	RepeatPenalty, FrequencyPenalty, PresencePenalty float64
 	PenaltyWindow                                    int
 	Seed                                             uint32
@@ -26,6 +26,10 @@ type SamplerParams struct {
 // MaxTopK is the cut that is always made before the dearer samplers: top-p over
 // a whole vocabulary costs milliseconds a token (ENGINE.md §7).
 const MaxTopK = 512
+
+// MaxPenaltyWindow bounds what llama.cpp allocates for each sampler. It throws
+// what nobody catches where there is not enough memory.
+const MaxPenaltyWindow = 1 << 16
 
 // ErrLogits says that a step's logits are not numbers: the state is broken.
 var ErrLogits = errors.New("logits are not finite")
@@ -88,6 +92,8 @@ func (p SamplerParams) check() error {
 		return fmt.Errorf("top_p is %g; it must be above 0 and at most 1", p.TopP)
 	case p.MinP < 0 || p.MinP > 1:
 		return fmt.Errorf("min_p is %g; it must be 0 to 1", p.MinP)
+	case p.PenaltyWindow < 0 || p.PenaltyWindow > MaxPenaltyWindow:
+		return fmt.Errorf("the penalty window is %d; it must be 0 to %d", p.PenaltyWindow, MaxPenaltyWindow)
 	case p.RepeatPenalty <= 0:
 		return fmt.Errorf("repeat_penalty is %g; it must be above 0", p.RepeatPenalty)
 	}
