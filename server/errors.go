@@ -167,6 +167,11 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", retrySeconds(f.retryAfter))
 	}
+	if infer.CodeOf(f.err) == infer.CodeFailed {
+		// A person has to act. OpenAI's and Anthropic's SDKs would try a 503
+		// again, some tools for minutes, and show the reason only then.
+		h.Set("X-Should-Retry", "false")
+	}
 	var body any
 	if wantsAnthropic(c.Request()) {
 		body = anthropic.Error(f.status, f.err, identityOf(c).public)

@@ -49,6 +49,7 @@ func TestStatuses(t *testing.T) {
 			require.Equal(t, want.kind, kind, name)
 			require.Equal(t, "A public sentence. A hint.", message, name)
 			require.Equal(t, tc.retry, w.Header().Get("Retry-After") == "2", name)
+			require.Equal(t, tc.code == infer.CodeFailed, w.Header().Get("X-Should-Retry") == "false", name)
 			require.NotContains(t, w.Body.String(), "secret")
 
 			w = do(newFake(text("a"), step{err: cause}), newRequest("POST", path, body(`"stream":true`)))
