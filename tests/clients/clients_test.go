@@ -19,11 +19,14 @@ func TestClients(t *testing.T) {
 	}
 	install(t)
 	bin, libs := build(t)
-	guide := serve(t, bin, libs)
-	endless := serve(t, bin, libs, "--shape", "tiny")
+	broken := filepath.Join(t.TempDir(), "broken.gguf")
+	require.NoError(t, os.WriteFile(broken, []byte("GGUF and no more"), 0o600))
+	guide := serve(t, bin, libs, "ready")
+	endless := serve(t, bin, libs, "ready", "--shape", "tiny")
+	failed := serve(t, bin, libs, "failed", "--model", broken)
 	// What the README tells people to set.
 	env := []string{
-		"SAMOVAR_GUIDE=" + guide, "SAMOVAR_ENDLESS=" + endless,
+		"SAMOVAR_GUIDE=" + guide, "SAMOVAR_ENDLESS=" + endless, "SAMOVAR_FAILED=" + failed,
 		"OPENAI_BASE_URL=" + guide + "/v1", "OPENAI_API_KEY=local",
 		"ANTHROPIC_BASE_URL=" + guide, "ANTHROPIC_AUTH_TOKEN=local",
 	}

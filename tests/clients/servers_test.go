@@ -2,6 +2,7 @@ package clients
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -32,8 +33,8 @@ func build(t *testing.T) (bin, libs string) {
 	return bin, libs
 }
 
-// serve starts samovar and returns its base URL once it is ready.
-func serve(t *testing.T, bin, libs string, args ...string) string {
+// serve starts samovar and returns its base URL once its engine is in a state.
+func serve(t *testing.T, bin, libs, state string, args ...string) string {
 	t.Helper()
 	dir, log := t.TempDir(), &bytes.Buffer{}
 	addrFile := filepath.Join(dir, "addr")
@@ -56,8 +57,20 @@ func serve(t *testing.T, bin, libs string, args ...string) string {
 			return false
 		}
 		base = "http://" + strings.TrimSpace(string(addr))
-		resp, err := http.Get(base + "/health/ready")
-		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
-	}, patience, 20*time.Millisecond, "samovar %v does not get ready", args)
+		return stateOf(base) == state
+	}, patience, 20*time.Millisecond, "samovar %v does not get %s", args, state)
 	return base
+}
+
+func stateOf(base string) string {
+	resp, err := http.Get(base + "/health")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }() // it was only read
+	var health struct{ State string }
+	if json.NewDecoder(resp.Body).Decode(&health) != nil {
+		return ""
+	}
+	return health.State
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
-import { becomes, crash, endless, fact, guide, long, question, tooLong } from './served.mjs';
+import { becomes, counted, crash, endless, fact, failed, guide, long, question, tooLong } from './served.mjs';
 
 const client = new Anthropic(); // by ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN
 const ask = (more) => ({ model: 'guide', temperature: 0, max_tokens: 200, messages: [{ role: 'user', content: question }], ...more });
@@ -152,11 +152,7 @@ test('error: bad parameter', async () => {
 
 test('tool runner goes on without threads', async () => {
   const statuses = [];
-  const watched = new Anthropic({ fetch: async (...call) => {
-    const response = await fetch(...call);
-    statuses.push(response.status);
-    return response;
-  } });
+  const watched = new Anthropic({ fetch: counted(statuses) });
   const message = await watched.beta.messages.toolRunner(ask({ tools: [] }));
   assert.match(textOf(message), fact);
   assert.deepEqual(statuses, [400, 200]);
@@ -164,6 +160,13 @@ test('tool runner goes on without threads', async () => {
   const error = await threaded.then(() => assert.fail('accepted'), (e) => e);
   assert.ok(error instanceof Anthropic.BadRequestError, error);
   assert.deepEqual(error.error.error.details, { error_code: 'thread_unsupported_request', unsupported: ['thread'] });
+});
+
+test('error: no engine', async () => {
+  const statuses = [];
+  const client = new Anthropic({ baseURL: failed, fetch: counted(statuses) });
+  await assert.rejects(client.messages.create(ask({ model: undefined })), { constructor: Anthropic.ServiceUnavailableError, message: /engine has failed: .*GGUF/ });
+  assert.deepEqual(statuses, [503], 'trying again would not help');
 });
 
 test('abort', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import OpenAI from 'openai';
-import { becomes, crash, endless, fact, guide, long, question, tooLong } from './served.mjs';
+import { becomes, counted, crash, endless, fact, failed, guide, long, question, tooLong } from './served.mjs';
 
 const client = new OpenAI(); // by OPENAI_BASE_URL and OPENAI_API_KEY
 const ask = (more) => ({ model: 'guide', temperature: 0, messages: [{ role: 'user', content: question }], ...more });
@@ -150,6 +150,13 @@ test('error: unknown model', async () => {
 
 test('error: bad parameter', async () => {
   await assert.rejects(client.chat.completions.create(ask({ temperature: 99 })), { constructor: OpenAI.BadRequestError, param: 'temperature', message: /temperature/ });
+});
+
+test('error: no engine', async () => {
+  const statuses = [];
+  const client = new OpenAI({ baseURL: failed + '/v1', fetch: counted(statuses) });
+  await assert.rejects(client.chat.completions.create(ask({ model: undefined })), { constructor: OpenAI.InternalServerError, code: 'failed', message: /engine has failed: .*GGUF/ });
+  assert.deepEqual(statuses, [503], 'trying again would not help');
 });
 
 test('abort', async () => {

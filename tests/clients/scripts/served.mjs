@@ -2,7 +2,8 @@
 
 export const guide = process.env.SAMOVAR_GUIDE; // serves the built-in model
 export const endless = process.env.SAMOVAR_ENDLESS; // serves random weights, which never end an answer
-if (!guide || !endless) throw new Error('the Go test starts the servers and says where they are');
+export const failed = process.env.SAMOVAR_FAILED; // has a model that cannot be loaded
+if (!guide || !endless || !failed) throw new Error('the Go test starts the servers and says where they are');
 
 export const question = 'How do I connect Claude Code to you?';
 export const fact = /ANTHROPIC_BASE_URL/; // every right answer to it says so
@@ -28,4 +29,13 @@ export async function becomes(base, active) {
 export async function crash(base) {
   const { worker_pid } = await (await fetch(base + '/health')).json();
   process.kill(worker_pid, 'SIGKILL');
+}
+
+// counted is a fetch that notes the status of every answer.
+export function counted(statuses) {
+  return async (...call) => {
+    const response = await fetch(...call);
+    statuses.push(response.status);
+    return response;
+  };
 }
