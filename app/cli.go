@@ -141,11 +141,27 @@ func unknownCommand(node *kong.Node, args []string) error {
 			if near := config.Nearest(path+word, names); near != "" {
 				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 			}
+			if instead := planned[path+word]; instead != "" {
+				return usageError{fmt.Errorf("%q is not in this version yet, though the guide knows of it; %s; %s", path+word, instead, hint)}
+			}
 			return usageError{fmt.Errorf("there is no command %q; %s", path+word, hint)}
 		}
 		node, path = next, path+word+" "
 	}
 	return nil
+}
+
+// planned are the commands that the built-in guide tells people of and that
+// come later, with what to do until then.
+var planned = map[string]string{
+	"pull":   "download a GGUF file and give its path to samovar serve --model",
+	"models": "ask GET /v1/models what is served",
+	"rm":     "delete the model's file",
+	"ps":     "ask GET /health what runs",
+	"stop":   "press Ctrl-C where it runs, or send SIGTERM",
+	"agents": "ask GET /health what runs",
+	"launch": "set the tool's base URL as the README says",
+	"doctor": "ask GET /health, and read the log on standard error",
 }
 
 // describeFlag adds a flag's variable and default to its help.

@@ -62,7 +62,8 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"pull", "qwen"}, []string{`"pull"`, "serve", "version", "bench"}},
+		{[]string{"pull", "qwen"}, []string{`"pull"`, "not in this version yet", "--model", "serve", "version", "bench"}},
+		{[]string{"fly"}, []string{`"fly"`, "serve", "version", "bench"}},
 		{[]string{"serv"}, []string{`did you mean "serve"`}},
 		{[]string{"bench"}, []string{"decode", "--help"}},
 		{[]string{"bench", "stress"}, []string{`"bench stress"`, "bench decode"}},
