@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"samovar/engine/internal/wire"
 	"samovar/engine/worker"
@@ -28,8 +30,10 @@ func run(args []string) int {
 }
 
 // serve is the worker's life. The parent's end is noticed at any time, also
-// while llama.cpp computes, and ends the process at once.
+// while llama.cpp computes, and ends the process at once. A terminal's signals
+// reach the parent, too; it decides when to leave, and lets requests end first.
 func serve() int {
+	signal.Ignore(os.Interrupt, syscall.SIGHUP)
 	out := os.NewFile(3, "frames")
 	if _, err := out.Stat(); err != nil {
 		fmt.Fprintln(os.Stderr, "samovar-engine is started by samovar; use `samovar serve`")
