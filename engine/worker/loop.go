@@ -58,7 +58,8 @@ type loop struct {
 	waiting  []*job // first come, first bound
 	active   []*sequence
 	freeSeqs []int
-	reserved int // cells that active sequences may come to need
+	reserved int   // cells that active sequences may come to need
+	broken   error // set once a sequence could not be emptied
 	meter    sched.Meter
 	told     wire.Occupancy
 	rows     []llama.Row
@@ -85,6 +86,9 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		}
 		l.dropCancelled()
+		if l.broken != nil {
+			return l.broken
+		}
 		l.bind()
 		l.tellOccupancy()
 		if len(l.active) == 0 {
@@ -273,9 +277,10 @@ func (l *loop) release(s *sequence) {
 	s.sampler.Close()
 	l.active = slices.DeleteFunc(l.active, func(o *sequence) bool { return o == s })
 	l.reserved -= s.cells()
-	if err := l.backend.Remove(s.seq); err == nil {
-		l.freeSeqs = append(l.freeSeqs, s.seq)
-	} // else the sequence is never used again, rather than shared with its past
+	if err := l.backend.Remove(s.seq); err != nil {
+		l.broken = err // neither its cells nor what they hold is known any more
+	}
+	l.freeSeqs = append(l.freeSeqs, s.seq)
 	l.ended(s.ticket)
 }
 

@@ -231,3 +231,25 @@ func TestBrokenStepsFailTheirRequestsAndBrokenBackendsTheLoop(t *testing.T) {
 	r2.loop.inbox <- makeJob("x", "p", 3)
 	require.ErrorIs(t, r2.loop.run(context.Background()), llama.ErrCompute)
 }
+
+// stuckBackend never gives a sequence's cells back.
+type stuckBackend struct{ fakeBackend }
+
+func (stuckBackend) Remove(int) error { return llama.ErrCompute }
+
+func TestASequenceThatCannotBeEmptiedEndsTheLoop(t *testing.T) {
+	r := newRig(t, llamatest.New(100, 16), 1)
+	r.loop.backend = stuckBackend{fakeBackend{r.fake}}
+	r.start()
+	r.loop.inbox <- makeJob("first", "p", 3)
+	r.loop.inbox <- makeJob("second", "p", 3)
+	select {
+	case err := <-r.ended:
+		require.ErrorIs(t, err, llama.ErrCompute)
+		r.ended <- err // for stop
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the loop goes on without a sequence")
+	}
+	require.Equal(t, infer.FinishLength, r.end["first"].Reason, "who has an answer gets it")
+	require.Zero(t, r.fake.Open())
+}

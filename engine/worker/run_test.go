@@ -199,15 +199,19 @@ func TestSlowPromptsDoNotHoldUpTheReader(t *testing.T) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		for _, id := range []string{"a", "b", "c", "d"} {
+		submit := func(id string) {
 			_ = wire.Write(to, wire.KindSubmit, wire.Submit{Request: question(id, "hello")})
+		}
+		submit("a")
+		<-slow.started // it is being tokenised, and goes on
+		for _, id := range []string{"b", "c", "d"} {
+			submit(id)
 		}
 		for _, id := range []string{"running", "b", "c", "d"} {
 			_ = wire.Write(to, wire.KindCancel, wire.Cancel{ID: id})
 		}
 		_ = to.Close()
 	}()
-	<-slow.started // one is being tokenised, and goes on
 	select {
 	case err := <-done:
 		require.ErrorIs(t, err, io.EOF, "the parent's end")
