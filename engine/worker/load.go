@@ -168,7 +168,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 }
 
 func newPreparer(m *llama.Model, cfg wire.Load, perSequence int) *preparer {
-	p := &preparer{tokenizer: m, sampling: metaSampling(m.MetaFloat), contextTokens: perSequence}
+	p := &preparer{tokenizer: m, sampling: metaSampling(m.MetaFloat), contextTokens: perSequence, longestPiece: m.LongestPiece()}
 	source := cfg.ChatTemplate
 	if source == "" {
 		source = m.ChatTemplate()

@@ -90,6 +90,11 @@ func TestAnyTextSurvivesTheTokenizer(t *testing.T) {
 		}
 		require.Equal(t, text, string(back))
 	}
+	longest := m.LongestPiece()
+	require.Greater(t, longest, 3)
+	for token := range llama.Token(m.VocabSize()) {
+		require.LessOrEqual(t, len(m.Piece(nil, token)), longest)
+	}
 	// llama.cpp replaces what is no UTF-8; it must only survive it.
 	require.NotEmpty(t, tokens(t, m, "\xff\xfe broken"))
 }

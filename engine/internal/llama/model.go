@@ -155,6 +155,18 @@ func (m *Model) ControlTexts() []string {
 	return texts
 }
 
+// LongestPiece returns the most bytes of text that one token stands for, at
+// least 1. It looks at every token, so ask once.
+func (m *Model) LongestPiece() int {
+	longest := 1
+	var piece []byte
+	for t := range Token(m.size) {
+		piece = m.Piece(piece[:0], t)
+		longest = max(longest, len(piece), len(m.tokenText(yzma.Token(t))))
+	}
+	return longest
+}
+
 // IsEnd says whether a token ends the model's turn.
 func (m *Model) IsEnd(t Token) bool {
 	return m.valid(t) && yzma.VocabIsEOG(m.vocab, yzma.Token(t))
