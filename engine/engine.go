@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,9 @@ func (e *Engine) Generate(ctx context.Context, r infer.Request) (infer.Stream, e
 		return nil, err
 	}
 	s, err := l.submit(r)
-	if err != nil {
+	if errors.Is(err, errFull) {
+		return nil, e.overloaded()
+	} else if err != nil {
 		return nil, err
 	}
 	stopWatching := context.AfterFunc(ctx, s.Close)
@@ -91,7 +94,15 @@ func (e *Engine) known(name string) error {
 		Hint:    fmt.Sprintf("Ask for %q, or leave the model out.", id)}
 }
 
-// current returns the link to a worker that is ready and not overloaded.
+// overloaded says when to come back.
+func (e *Engine) overloaded() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return &infer.Error{Code: infer.CodeOverloaded, RetryAfter: e.pace.wait(maxInFlight), Err: errFull,
+		Message: fmt.Sprintf("%d requests are running or waiting already.", maxInFlight), Hint: "Try again later."}
+}
+
+// current returns the link to a worker that is ready.
 func (e *Engine) current() (*link, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -105,10 +116,6 @@ func (e *Engine) current() (*link, error) {
 		return nil, &infer.Error{Code: infer.CodeFailed, Message: "The engine has failed: " + s.Reason, Hint: s.Hint}
 	default:
 		return nil, &infer.Error{Code: infer.CodeStopped, Message: "The engine is stopped."}
-	}
-	if n := e.link.inFlight(); n >= maxInFlight {
-		return nil, &infer.Error{Code: infer.CodeOverloaded, RetryAfter: e.pace.wait(n),
-			Message: fmt.Sprintf("%d requests are running or waiting already.", n), Hint: "Try again later."}
 	}
 	return e.link, nil
 }

@@ -35,6 +35,13 @@ func reach(t *testing.T, e *Engine, s infer.State) infer.Status {
 	return e.Status()
 }
 
+// inFlight is how many requests the link knows.
+func inFlight(l *link) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.streams)
+}
+
 func ask(id, say string) infer.Request {
 	return infer.Request{ID: id, Messages: []infer.Message{{Role: infer.RoleUser, Content: say}}}
 }
@@ -90,7 +97,7 @@ func TestRefusals(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = e.Generate(context.Background(), ask("same", "wait"))
-	require.Equal(t, infer.CodeInvalid, infer.CodeOf(err))
+	require.Equal(t, infer.CodeInternal, infer.CodeOf(err))
 }
 
 func TestCancellingReachesTheWorker(t *testing.T) {
@@ -124,7 +131,7 @@ func TestARequestThatCannotBeSentFailsAlone(t *testing.T) {
 	require.NoError(t, err)
 	text, _, _ := collect(s)
 	require.Equal(t, "hello", text)
-	require.Zero(t, e.link.inFlight())
+	require.Zero(t, inFlight(e.link))
 }
 
 func TestAWorkerThatDoesNotLeaveIsKilled(t *testing.T) {
@@ -276,4 +283,32 @@ func TestBackoffAndPace(t *testing.T) {
 	require.Equal(t, 10*s, p.wait(200))
 	require.Equal(t, s, p.wait(1))
 	require.Equal(t, time.Minute, p.wait(100_000))
+}
+
+func TestWhichEndsAreFinal(t *testing.T) {
+	refused := &failure{reason: "no"}
+	died := errors.New("segmentation fault")
+	for name, tc := range map[string]struct {
+		err    error
+		deaths int
+		served bool
+		final  string
+	}{
+		"a new model that is refused":              {err: refused, deaths: 1, final: "no"},
+		"a new model that kills once":              {err: died, deaths: 1},
+		"a new model that kills again":             {err: died, deaths: loadAttempts, final: "while loading"},
+		"one that was served is refused":           {err: refused, deaths: 1, served: true},
+		"one that was served kills now":            {err: died, deaths: loadAttempts, served: true},
+		"the budget is spent":                      {err: died, deaths: restartBudget, served: true, final: "segmentation fault"},
+		"the budget is spent, lastly by a refusal": {err: refused, deaths: restartBudget, served: true, final: "no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := final(tc.err, tc.deaths, tc.served)
+			if tc.final == "" {
+				require.Nil(t, f)
+				return
+			}
+			require.Contains(t, f.reason, tc.final)
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -29,7 +30,10 @@ func newLink() *link {
 	return &link{out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}}
 }
 
-// submit sends a request to the worker and returns its stream.
+// errFull says that maxInFlight requests have not ended.
+var errFull = errors.New("too many requests in flight")
+
+// submit sends a request to the worker and returns its stream. See errFull.
 func (l *link) submit(r infer.Request) (*stream, error) {
 	frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: r})
 	if err != nil {
@@ -43,10 +47,13 @@ func (l *link) submit(r infer.Request) (*stream, error) {
 		defer l.mu.Unlock()
 		return nil, l.dead
 	}
+	if len(l.streams) >= maxInFlight {
+		defer l.mu.Unlock()
+		return nil, errFull
+	}
 	if l.streams[r.ID] != nil {
 		defer l.mu.Unlock()
-		return nil, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf("A request with the id %q is running already.", r.ID),
-			Hint: "Send another X-Request-Id, or none."}
+		return nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("A request with the id %q is running already.", r.ID)}
 	}
 	l.streams[r.ID] = s
 	l.mu.Unlock()
@@ -81,13 +88,6 @@ func (l *link) find(id string) *stream {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.streams[id]
-}
-
-// inFlight returns how many requests have not ended.
-func (l *link) inFlight() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.streams)
 }
 
 func (l *link) occupancy() wire.Occupancy {

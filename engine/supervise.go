@@ -20,7 +20,7 @@ const (
 	// maxBackoff bounds the pause before a restart: 0, 1, 2, 4, 8, 16, 16 … s.
 	maxBackoff = 16 * time.Second
 	// restartBudget deaths within budgetWindow are too many.
-	restartBudget = 6
+	restartBudget = 8
 	budgetWindow  = 10 * time.Minute
 	// loadAttempts is how often a worker may die while loading, which it does
 	// without a word when llama.cpp aborts on a file.
@@ -67,40 +67,49 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.prepareModel(ctx); err != nil {
 		return err
 	}
-	var deaths []time.Time // of workers that were ready
-	loadDeaths := 0
+	var deaths []time.Time
+	served := false
 	for {
 		start := time.Now()
 		w, err := e.start(ctx)
-		var f *failure
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.As(err, &f):
-			return f
-		case err != nil:
-			if loadDeaths++; loadDeaths >= loadAttempts {
-				return &failure{reason: "The engine died while loading the model: " + sentence(err),
-					hint: "The file may be broken or of a kind that this version does not support; try another, or download it again.", err: err}
-			}
-			e.cfg.Log.Warn("the engine died while loading; trying once more", "err", err)
-			continue
+		if err == nil {
+			served = true
+			e.ready(w, time.Since(start))
+			err = e.serveWorker(ctx, w)
 		}
-		loadDeaths = 0
-		e.ready(w, time.Since(start))
-		err = e.serveWorker(ctx, w)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		deaths = recent(append(deaths, time.Now()))
-		if len(deaths) >= restartBudget {
-			return &failure{reason: fmt.Sprintf("The engine died %d times within %v, the last time with: %s", len(deaths), budgetWindow, sentence(err)),
-				hint: "Restart Samovar; if it happens again, the model may not suit this machine.", err: err}
+		if f := final(err, len(deaths), served); f != nil {
+			return f
 		}
 		e.died(err)
 		if !sleep(ctx, backoff(len(deaths))) {
 			return ctx.Err()
 		}
+	}
+}
+
+// final says whether a worker's end is the engine's, too: nil means that another
+// worker may do better. A model that was never served is given up at once when
+// the worker refuses it, and soon when the worker dies of it; one that was
+// served before may have failed for a reason that passes (too little memory,
+// say), so only the restart budget ends it.
+func final(err error, deaths int, served bool) *failure {
+	var f *failure
+	refused := errors.As(err, &f)
+	switch {
+	case refused && (!served || deaths >= restartBudget):
+		return f
+	case !served && deaths >= loadAttempts:
+		return &failure{reason: "The engine died while loading the model: " + sentence(err), err: err,
+			hint: "The file may be broken or of a kind that this version does not support; try another, or download it again."}
+	case deaths >= restartBudget:
+		return &failure{reason: fmt.Sprintf("The engine died %d times within %v, the last time with: %s", deaths, budgetWindow, sentence(err)), err: err,
+			hint: "Restart Samovar; if it happens again, the model may not suit this machine."}
+	default:
+		return nil
 	}
 }
 
