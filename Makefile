@@ -96,4 +96,4 @@ bench: build ## Measure against the raw llama.cpp loop (ARGS='batch --shape 1b' 
 	@bin/samovar bench $(if $(ARGS),$(ARGS),decode --shape 0.5b)
 
 clean: ## Remove what the targets above made, downloads included
-	rm -rf bin $(ENGINE)/staged $(ENGINE)/node_modules
+	rm -rf bin $(ENGINE)/staged $(ENGINE)/node_modules tests/clients/node_modules tests/fixtures/templates/node_modules
