@@ -97,6 +97,7 @@ type fakeStream struct {
 	closed chan struct{}
 	once   sync.Once
 	at     int
+	due    time.Time // when the step at has waited long enough
 }
 
 func (s *fakeStream) Accepted() infer.Usage { return infer.Usage{PromptTokens: 12, CachedTokens: 5} }
@@ -106,13 +107,16 @@ func (s *fakeStream) Next(ctx context.Context) (infer.Event, error) {
 		return infer.Event{}, io.EOF
 	}
 	st := s.script[s.at]
-	s.at++
 	if st.panic != "" {
 		panic(st.panic)
 	}
+	// A step that a call did not wait for to its end goes on in the next one.
+	if s.due.IsZero() {
+		s.due = time.Now().Add(st.delay)
+	}
 	var after <-chan time.Time
-	if st.delay > 0 {
-		after = time.After(st.delay)
+	if left := time.Until(s.due); left > 0 {
+		after = time.After(left)
 	}
 	for st.wait != nil || after != nil {
 		select {
@@ -127,6 +131,7 @@ func (s *fakeStream) Next(ctx context.Context) (infer.Event, error) {
 	if err := ctx.Err(); err != nil {
 		return infer.Event{}, err
 	}
+	s.at, s.due = s.at+1, time.Time{}
 	return st.ev, st.err
 }
 

@@ -103,86 +103,62 @@ type sink interface {
 	fail(err error) error
 }
 
-type piece struct {
-	event infer.Event
-	err   error
-}
-
 // relay hands the stream's events on to out, and a sign of life whenever
-// nothing came for keepAlive. It returns when the answer has ended; the
-// goroutine that it starts has ended by then.
+// nothing came for keepAlive. It returns when the answer has ended. One goroutine
+// does it all: a hand-over for each token costs more than the token.
 func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink) error {
-	ctx, cancel := context.WithCancel(ctx)
-	pieces := make(chan piece)
-	go func() {
-		defer close(pieces)
-		for {
-			p := next(ctx, stream)
-			select {
-			case pieces <- p:
-			case <-ctx.Done():
-				return
-			}
-			if p.err != nil || p.event.End != nil {
-				return
-			}
-		}
-	}()
-	defer func() {
-		cancel()
-		for range pieces { // until closed
-		}
-	}()
-	quiet := time.NewTimer(keepAlive)
-	defer quiet.Stop()
+	quietUntil := time.Now().Add(keepAlive)
 	for {
-		select {
-		case <-ctx.Done():
+		waiting, stop := context.WithDeadline(ctx, quietUntil)
+		event, err := next(waiting, stream)
+		late := waiting.Err() != nil
+		stop()
+		switch {
+		case ctx.Err() != nil:
 			return out.fail(context.Cause(ctx))
-		case p := <-pieces:
-			done, err := deliver(p, out)
-			if done || err != nil {
-				return err
-			}
-			if p.event.Text != "" {
-				quiet.Reset(keepAlive)
-			}
-		case <-quiet.C:
+		case err != nil && late && errors.Is(err, context.DeadlineExceeded):
 			if err := out.idle(); err != nil {
 				return err
 			}
-			quiet.Reset(keepAlive)
+		default:
+			done, err := deliver(event, err, out)
+			if done || err != nil {
+				return err
+			}
+			if event.Text == "" {
+				continue // nothing that a client could see
+			}
 		}
+		quietUntil = time.Now().Add(keepAlive)
 	}
 }
 
-// next calls Next. Nobody else would catch a panic on the goroutine that it runs
-// on, and it would end the process.
-func next(ctx context.Context, stream infer.Stream) (p piece) {
+// next calls Next. A panic in it becomes an error, which a stream that has begun
+// can still tell its client.
+func next(ctx context.Context, stream infer.Stream) (event infer.Event, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			p = piece{err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	p.event, p.err = stream.Next(ctx)
-	return p
+	return stream.Next(ctx)
 }
 
 // deliver hands on one piece and reports whether it was the last.
-func deliver(p piece, out sink) (done bool, err error) {
-	if p.err != nil {
-		if errors.Is(p.err, io.EOF) { // an End should have come before it
-			p.err = io.ErrUnexpectedEOF
+func deliver(event infer.Event, failure error, out sink) (done bool, err error) {
+	if failure != nil {
+		if errors.Is(failure, io.EOF) { // an End should have come before it
+			failure = io.ErrUnexpectedEOF
 		}
-		return true, out.fail(p.err)
+		return true, out.fail(failure)
 	}
-	if p.event.Text != "" {
-		if err := out.text(p.event.Text); err != nil {
+	if event.Text != "" {
+		if err := out.text(event.Text); err != nil {
 			return true, err
 		}
 	}
-	if p.event.End != nil {
-		return true, out.end(*p.event.End)
+	if event.End != nil {
+		return true, out.end(*event.End)
 	}
 	return false, nil
 }

@@ -9,8 +9,8 @@ import (
 // then one with End.
 //
 // Next blocks until there is an event, the request failed or ctx is done. An
-// error from Next is final and is an *Error or ctx's. After the End event Next
-// returns io.EOF. A slow reader loses nothing: text that waits is joined into
+// *Error from Next is final; ctx's error is not, and loses nothing: the next call
+// goes on. After the End event Next returns io.EOF. A slow reader loses nothing: text that waits is joined into
 // one event. One goroutine reads a Stream.
 //
 // Close cancels the generation if it still runs, and frees what it holds. It

@@ -10,8 +10,8 @@
 // new requests to preparers, which render and tokenise beside the loop and put
 // the result into its inbox; it waits for none of them, so that cancels and the
 // parent's end are seen at once. Cancelling ends what is being prepared and sets
-// a flag that the loop looks at before every step. The outbox writes frames and joins those of one step into
-// one write; the loop never waits for it while the parent reads.
+// a flag that the loop looks at before every step. The frames of one step
+// leave in one write, by the loop itself: the parent always reads.
 //
 // The process ends when the parent's pipe does, in whatever state it is.
 package worker

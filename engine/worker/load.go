@@ -63,9 +63,9 @@ func (e *engine) close() {
 	e.model.Close()
 }
 
-func (e *engine) connect(send func(wire.Kind, any), ended func(*ticket)) {
-	e.preparer.send = send
-	e.loop = newLoop(backend{e.context}, e.model, e.sizes, send, ended)
+func (e *engine) connect(box *outbox, ended func(*ticket)) {
+	e.preparer.send = box.sendNow
+	e.loop = newLoop(backend{e.context}, e.model, e.sizes, box.send, box.flush, ended)
 }
 
 // start submits a request beside the caller, which is the only one and is done
@@ -90,6 +90,7 @@ func (e *engine) submit(ctx context.Context, t *ticket, r infer.Request, arrived
 	j, failed := e.preparer.prepare(ctx, t, r, arrived)
 	if failed != nil {
 		e.loop.reject(t, *failed)
+		e.loop.flush()
 		return
 	}
 	e.preparer.send(wire.KindAccepted, wire.Accepted{ID: t.id, Usage: infer.Usage{PromptTokens: len(j.tokens)}})

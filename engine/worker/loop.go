@@ -52,8 +52,9 @@ type loop struct {
 	vocab   Vocab
 	sizes   sizes
 	inbox   chan *job
-	send    func(wire.Kind, any)
-	ended   func(*ticket) // tells the reader to forget a request
+	send    func(wire.Kind, any) // queues a frame
+	flush   func()               // sends what is queued
+	ended   func(*ticket)        // tells the reader to forget a request
 
 	waiting  []*job // first come, first bound
 	active   []*sequence
@@ -66,8 +67,8 @@ type loop struct {
 	piece    []byte
 }
 
-func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), ended func(*ticket)) *loop {
-	l := &loop{backend: b, vocab: v, sizes: s, send: send, ended: ended, inbox: make(chan *job, 64)}
+func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
+	l := &loop{backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64)}
 	for seq := range s.sequences {
 		l.freeSeqs = append(l.freeSeqs, seq)
 	}
@@ -94,7 +95,9 @@ func (l *loop) run(ctx context.Context) error {
 		if len(l.active) == 0 {
 			continue
 		}
-		if err := l.step(); err != nil {
+		err := l.step()
+		l.flush()
+		if err != nil {
 			return err
 		}
 	}
@@ -104,6 +107,7 @@ func (l *loop) run(ctx context.Context) error {
 func (l *loop) receive(ctx context.Context) error {
 	if len(l.active) == 0 && len(l.waiting) == 0 {
 		l.tellOccupancy()
+		l.flush()
 		select {
 		case j := <-l.inbox:
 			l.waiting = append(l.waiting, j)

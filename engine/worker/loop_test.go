@@ -53,7 +53,7 @@ func newRig(t *testing.T, fake *llamatest.Fake, sequences int) *rig {
 	r.loop = newLoop(fakeBackend{fake}, fake, sizes{
 		cells: fake.Cells, sequences: sequences,
 		steps: sched.Limits{MaxRows: fake.Rows, MinChunk: 4, ITLTarget: time.Second},
-	}, r.receive, func(*ticket) {})
+	}, r.receive, func() {}, func(*ticket) {})
 	return r
 }
 

@@ -2,77 +2,69 @@ package worker
 
 import (
 	"io"
+	"sync"
 
 	"samovar/engine/internal/wire"
 )
 
-// outbox writes frames to the parent from its own goroutine. Frames that are
-// waiting are written together.
+// outbox collects frames and writes them to the parent. Whoever flushes writes:
+// a goroutine of its own would have to be woken for each step, and on a machine
+// whose cores all compute that costs more than the write.
+//
+// The parent's reader never waits for anybody, so a write is short; and a parent
+// that has stopped altogether has no use for a step.
 type outbox struct {
-	frames chan []byte // nil is the last one
-	done   chan struct{}
+	w io.Writer
+
+	mu     sync.Mutex
+	buf    []byte
+	closed bool
 }
 
-// outboxFrames is how many frames may wait: thousands of tokens, so that it is
-// full only when the parent does not read, which it always does while it lives.
-const outboxFrames = 4096
+// flushBytes is when send writes by itself.
+const flushBytes = 64 << 10
 
-// gatherBytes is how much is joined into one write.
-const gatherBytes = 64 << 10
-
-// startOutbox starts writing to w until close.
-func startOutbox(w io.Writer) *outbox {
-	o := &outbox{frames: make(chan []byte, outboxFrames), done: make(chan struct{})}
-	go o.run(w)
-	return o
-}
-
-func (o *outbox) run(w io.Writer) {
-	defer close(o.done)
-	last := false
-	for !last {
-		var buf []byte
-		buf, last = o.gather()
-		if len(buf) > 0 {
-			// A parent that is gone is noticed by the reader; this only drains.
-			_, _ = w.Write(buf)
-		}
-	}
-}
-
-// gather waits for a frame and adds what else is there. last says that there
-// will be no more.
-func (o *outbox) gather() (buf []byte, last bool) {
-	frame := <-o.frames
-	for frame != nil {
-		buf = append(buf, frame...)
-		if len(buf) >= gatherBytes {
-			return buf, false
-		}
-		select {
-		case frame = <-o.frames:
-		default:
-			return buf, false
-		}
-	}
-	return buf, true
-}
-
-// send queues a frame; after close it does nothing. A frame that cannot be
-// encoded is a bug of ours.
+// send queues a frame for the next flush; after close it does nothing. A frame
+// that cannot be encoded is a bug of ours.
 func (o *outbox) send(k wire.Kind, v any) {
-	buf, err := wire.Append(nil, k, v)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	buf, err := wire.Append(o.buf, k, v)
 	if err != nil {
 		panic(err)
 	}
-	select {
-	case o.frames <- buf:
-	case <-o.done:
+	o.buf = buf
+	if len(o.buf) >= flushBytes {
+		o.write()
 	}
 }
 
-// close writes what waits and ends the goroutine. It is called once.
+// sendNow is send and flush.
+func (o *outbox) sendNow(k wire.Kind, v any) {
+	o.send(k, v)
+	o.flush()
+}
+
+// flush writes what waits.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.write()
+}
+
+// write is called with the lock held.
+func (o *outbox) write() {
+	if len(o.buf) > 0 && !o.closed {
+		// A parent that is gone is noticed by the reader.
+		_, _ = o.w.Write(o.buf)
+	}
+	o.buf = o.buf[:0]
+}
+
+// close flushes; nothing is written after it.
 func (o *outbox) close() {
-	o.frames <- nil
-	<-o.done
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.write()
+	o.closed = true
 }

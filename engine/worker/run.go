@@ -19,9 +19,9 @@ import (
 // When in ends while the model is loading or a step is computing, Run does not
 // return in time; the process's main calls gone to leave at once.
 func Run(in io.Reader, out io.Writer, gone func()) error {
-	box := startOutbox(out)
+	box := &outbox{w: out}
 	defer box.close()
-	box.send(wire.KindHello, wire.Hello{Protocol: wire.Protocol, Build: wire.BuildVersion})
+	box.sendNow(wire.KindHello, wire.Hello{Protocol: wire.Protocol, Build: wire.BuildVersion})
 
 	r := &reader{frames: wire.NewReader(in), tickets: map[string]*ticket{}}
 	var cfg wire.Load
@@ -44,14 +44,14 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 		gone()
 	}()
 
-	eng, failed := load(cfg, box.send)
+	eng, failed := load(cfg, box.sendNow)
 	if failed != nil {
-		box.send(wire.KindFailed, *failed)
+		box.sendNow(wire.KindFailed, *failed)
 		return nil
 	}
-	eng.connect(box.send, r.forget)
+	eng.connect(box, r.forget)
 	ready <- eng
-	box.send(wire.KindReady, wire.Ready{Model: eng.facts})
+	box.sendNow(wire.KindReady, wire.Ready{Model: eng.facts})
 	if err := eng.loop.run(ctx); err != nil {
 		return err // the process ends; nothing is freed under a preparer's feet
 	}

@@ -194,7 +194,7 @@ func TestSlowPromptsDoNotHoldUpTheReader(t *testing.T) {
 		preparer: &preparer{tokenizer: slow, template: template, sampling: defaultSampling, contextTokens: 100, longestPiece: 1000, send: send}}
 	from, to := io.Pipe()
 	r := &reader{frames: wire.NewReader(from), tickets: map[string]*ticket{}}
-	eng.loop = newLoop(fakeBackend{fake}, fake, sizes{cells: 1000, sequences: 4}, send, r.forget)
+	eng.loop = newLoop(fakeBackend{fake}, fake, sizes{cells: 1000, sequences: 4}, send, func() {}, r.forget)
 	ready := make(chan *engine, 1)
 	ready <- eng
 	ctx, cancel := context.WithCancel(context.Background())
