@@ -61,6 +61,7 @@ def metadata(cfg, tok):
         field("general.alignment", UINT32, ALIGN),
         field("general.quantization_version", UINT32, 2),
         field("general.file_type", UINT32, 7),  # mostly Q8_0
+        field("general.sampling.temp", FLOAT32, 0.0),  # it answers questions: always the likeliest answer
         field("llama.vocab_size", UINT32, cfg.vocab),
         field("llama.context_length", UINT32, cfg.context),
         field("llama.embedding_length", UINT32, cfg.width),

@@ -1,8 +1,23 @@
 """Conversations in which a fact is told and later asked for.
 
-Values come from large pools, mostly made up on the spot, so that the model
-has to copy them from the conversation instead of knowing them.
+Values come from large pools, a third of them made up on the spot, so that the
+model has to copy them from the conversation instead of knowing them. Further
+statements, questions and values are in recall_tell.txt, recall_ask.txt and
+recall_values.txt.
 """
+from pathlib import Path
+
+
+def sections(name):
+    """{"kind": [lines]} from a file with [kind] headings."""
+    out, lines = {}, None
+    for line in (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("[") and line.endswith("]"):
+            lines = out.setdefault(line[1:-1], [])
+        elif line.strip():
+            lines.append(line.strip())
+    return out
+
 
 ONSETS = "b c d f g h j k l m n p r s t v w z br cl dr fr gr kr pl st tr sh th ch sk".split()
 VOWELS = "a e i o u a e i o ai ia ee ou y".split()
@@ -42,63 +57,76 @@ PETS = "Rex Bello Luna Milo Minka Felix Bruno Rocky Daisy Coco Simba Nala Oscar 
 PROJECTS = "Atlas Orion Phoenix Nimbus Kestrel Beacon Harbor Lantern Quicksilver Meridian Sundial Borealis Cobalt Juniper Monsoon Pegasus Saturn Tundra Zephyr Bluebird".split()
 
 
+POOLS = {k: [w for line in lines for w in line.split("|")] for k, lines in sections("recall_values.txt").items()}
+POOLS["job"] = [("an " if (w[0] in "aeioAEIOH" or w.startswith("uph")) and not w.startswith(("one", "historian", "hotel", "house", "horse", "hair")) else "a ") + w for w in POOLS["job"]]
+for _kind, _base in (("name", NAMES), ("colour", COLOURS), ("city", CITIES), ("pet", PETS), ("project", PROJECTS),
+                     ("food", FOODS), ("animal", ANIMALS), ("word", WORDS), ("job", JOBS)):
+    POOLS[_kind] = list(dict.fromkeys(POOLS[_kind] + _base))
+MADE_UP = 0.35
+
+
 def made_up(rng, low=2, high=3):
     return "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.randint(low - 1, high - 1))) \
         + rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS)
 
 
-def invented(rng, pool, share, low=1, high=3):
-    if rng.random() < share:
+def invented(rng, pool, low=1, high=3):
+    if rng.random() < MADE_UP:
         word = made_up(rng, low, high)
         return word[0].upper() + word[1:]
-    return rng.choice(pool)
+    return rng.choice(POOLS[pool])
 
 
 def value(kind, rng):
     if kind == "name":
-        first = invented(rng, NAMES, 0.6)
+        first = invented(rng, "name")
         if rng.random() < 0.08:
-            first += " " + invented(rng, NAMES, 0.7)
-        return first.lower() if rng.random() < 0.06 else first
+            first += " " + invented(rng, "name")
+        return first.lower() if rng.random() < 0.12 else first
     if kind == "number":
         digits = rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6))
         return str(rng.randrange(10 ** (digits - 1) if digits > 1 else 0, 10 ** digits))
     if kind == "colour":
-        base = rng.choice(COLOURS) if rng.random() < 0.75 else made_up(rng)
+        if rng.random() < 0.4:
+            return rng.choice(POOLS["colour"])
+        base = rng.choice(COLOURS) if rng.random() < 0.45 else made_up(rng)
         return base if rng.random() < 0.6 else rng.choice(SHADES) + " " + base
     if kind == "city":
-        city = invented(rng, CITIES, 0.45, 2)
-        return rng.choice(CITY_FIRST) + " " + city if rng.random() < 0.1 else city
+        city = invented(rng, "city", 2)
+        if rng.random() < 0.07 and " " not in city:
+            city = rng.choice(CITY_FIRST) + " " + city
+        return city.lower() if rng.random() < 0.12 else city
     if kind in ("dog", "cat"):
-        return invented(rng, PETS, 0.6)
+        pet = invented(rng, "pet")
+        return pet.lower() if rng.random() < 0.12 else pet
     if kind == "project":
-        name = invented(rng, PROJECTS, 0.55, 2)
+        name = invented(rng, "project", 2)
         roll = rng.random()
         if roll < 0.12:
             return name + " " + str(rng.randint(1, 99))
-        if roll < 0.22:
+        if roll < 0.24:
             return name.lower()
         if roll < 0.30:
-            return name.lower() + "-" + rng.choice(WORDS)
-        return rng.choice(("Blue", "Red", "Open", "Project", "Big", "Little", "Deep")) + " " + name if roll < 0.4 else name
+            return name.lower().replace(" ", "-") + "-" + rng.choice(WORDS)
+        return rng.choice(("Blue", "Red", "Open", "Project", "Big", "Little", "Deep")) + " " + name if roll < 0.38 else name
     if kind == "age":
         return str(rng.randint(5, 99))
     if kind == "food":
         roll = rng.random()
-        if roll < 0.5:
-            return rng.choice(FOODS)
-        return rng.choice(FOOD_FIRST) + " " + rng.choice(FOOD_LAST) if roll < 0.75 else made_up(rng)
+        if roll < 0.6:
+            food = rng.choice(POOLS["food"])
+            return food.lower() if rng.random() < 0.1 else food[0].upper() + food[1:] if rng.random() < 0.04 else food
+        return rng.choice(FOOD_FIRST) + " " + rng.choice(FOOD_LAST) if roll < 0.7 else made_up(rng)
     if kind == "animal":
-        return rng.choice(ANIMALS) if rng.random() < 0.7 else made_up(rng)
+        return rng.choice(POOLS["animal"]) if rng.random() < 0.7 else made_up(rng)
     if kind == "word":
-        roll = rng.random()
-        word = rng.choice(WORDS) if roll < 0.45 else made_up(rng)
+        word = rng.choice(POOLS["word"]) if rng.random() < 0.62 else made_up(rng)
         if rng.random() < 0.12:
-            word += rng.choice(("-", " ", "")) + (rng.choice(WORDS) if rng.random() < 0.5 else str(rng.randint(1, 999)))
+            word += rng.choice(("-", " ", "")) + (rng.choice(POOLS["word"]) if rng.random() < 0.5 else str(rng.randint(1, 999)))
         return word.upper() if rng.random() < 0.06 else word[0].upper() + word[1:] if rng.random() < 0.12 else word
     if kind == "job":
-        if rng.random() < 0.7:
-            return rng.choice(JOBS)
+        if rng.random() < 0.72:
+            return rng.choice(POOLS["job"])
         word = made_up(rng)
         return ("an " if word[0] in "aeiou" else "a ") + word + rng.choice(("er", "ist", " maker", " driver", " designer"))
     raise ValueError(kind)
@@ -205,22 +233,49 @@ ACKS_WITH = {
     "project": ["Good luck with {v}!"], "age": ["{v}, noted."], "food": ["{v} sounds good."],
     "animal": ["The {v}, a good choice."], "word": ["{v}, noted."], "job": ["I see, {v}."],
 }
+TELL = {k: [s.strip() for s in v.split("|") if s.strip()] for k, v in TELL.items()}
+ASK = {k: [s.strip() for s in v.split("|") if s.strip()] for k, v in ASK.items()}
+CHANGE = {k: v.split("|") for k, v in CHANGE.items()}
+for _kind, _lines in sections("recall_tell.txt").items():
+    TELL[_kind] += _lines
+for _kind, _lines in sections("recall_ask.txt").items():
+    for _one in (("dog", "cat") if _kind == "pet" else (_kind,)):
+        ASK[_one] += [s.replace("PET", _one) for s in _lines]
+TELL, ASK = ({k: list(dict.fromkeys(v)) for k, v in t.items()} for t in (TELL, ASK))
+TELL_BEFORE = ["By the way, ", "btw ", "FYI: ", "fyi, ", "Just so you know: ", "Before we start: ", "Note to self: ", "One thing first: ", "For later: ",
+               "Please remember: ", "Well, ", "So, ", "Oh, and ", "Hi! ", "Hello. ", "Something about me: ", "I should mention: ", "Also, ", "For the record, ", "Ok, "]
+TELL_AFTER = [" Please remember that.", " Keep that in mind.", " Just so you know.", " Don't forget it.", " I'll ask you later.", " Can you remember that?",
+              " Now you know.", " That's all for now.", " Got it?", " It's important to me.", " Thanks!", " OK?", " Anyway.", " I thought you should know."]
 JOIN = [" and ", " ", ", ", ", and ", ". "]
 
 
 def pick(table, kind, rng):
     """Sentences that begin with the value count double: there it is spelt with other tokens, which is harder."""
-    lines = [s.strip() for s in table[kind].split("|") if s.strip()]
+    lines = table[kind]
     return rng.choices(lines, [2.5 if s.startswith("{v}") else 1 for s in lines])[0]
 
 
-def loosen(text, rng):
+def frame(text, rng):
+    """Words before or after a statement, or the statement in lower case; {v} is still to be filled in."""
+    roll = rng.random()
+    if roll < 0.14:
+        before = rng.choice(TELL_BEFORE)
+        keep = text.startswith(("{v}", "I ", "I'")) or before[-2] in "!."
+        text = before + (text if keep else text[0].lower() + text[1:])
+    elif roll < 0.26:
+        text = (text if text[-1] in ".!?" else text + ".") + rng.choice(TELL_AFTER)
+    if rng.random() < 0.1:
+        text = text.lower()
+    return text
+
+
+def loosen(text, rng, keep=None):
     """Small changes of case and punctuation at the ends; the value stays as it is."""
     if text[-1] == "." and rng.random() < 0.3:
         text = text[:-1] + ("!" if rng.random() < 0.2 else "")
     if text[-1:] == "?" and rng.random() < 0.2:
         text = text[:-1]
-    if rng.random() < 0.1 and not text.startswith("I") and " " in text:
+    if rng.random() < 0.1 and not text.startswith(("I", keep or "I")) and " " in text:
         text = text[0].lower() + text[1:]
     return text
 
@@ -243,7 +298,7 @@ class Recall:
         kind = kind or self._kind(rng)
         v = value(kind, rng)
         table = CHANGE if kind in known and rng.random() < 0.7 else TELL
-        text = pick(table, kind, rng).format(v=v)
+        text = frame(pick(table, kind, rng), rng).format(v=v)
         known[kind] = v
         if others and rng.random() < 0.12:
             second = self._kind(rng)
@@ -254,14 +309,14 @@ class Recall:
                     more = more[0].lower() + more[1:]
                 text = text.rstrip(".!") + rng.choice(JOIN) + more
                 known[second] = w
-                return [("user", loosen(text, rng)), ("assistant", rng.choice(ACKS))]
+                return [("user", loosen(text, rng, v)), ("assistant", rng.choice(ACKS))]
         reply = rng.choice(ACKS_WITH[kind]).format(v=v) if rng.random() < 0.45 else rng.choice(ACKS)
-        return [("user", loosen(text, rng)), ("assistant", reply[0].upper() + reply[1:] if kind == "food" else reply)]
+        return [("user", loosen(text, rng, v)), ("assistant", reply[0].upper() + reply[1:] if kind == "food" else reply)]
 
     def ask(self, rng, known, kind):
         text = pick(ASK, kind, rng)
         before = rng.choice(ASK_BEFORE)
-        if before and not text.startswith("I "):
+        if before and not text.startswith(("I ", "I'")):
             text = before + text[0].lower() + text[1:]
         reply = self.answer[kind].format(v=known[kind]) if kind in known else self.unknown[kind]
         return [("user", loosen(text, rng)), ("assistant", reply)]
