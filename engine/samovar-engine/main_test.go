@@ -44,7 +44,6 @@ func TestTheWorkerOutlivesTheTerminalsSignals(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
 		require.NoError(t, process.Signal(s))
 	}
-	time.Sleep(50 * time.Millisecond)
 	require.NoError(t, wire.Write(p.In, wire.KindLoad, wire.Load{Path: "/does/not/exist.gguf"}))
 	f, err := in.Read()
 	require.NoError(t, err, p.Tail())

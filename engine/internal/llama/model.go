@@ -91,20 +91,8 @@ func (m *Model) Close() {
 // VocabSize returns the number of tokens in the vocabulary.
 func (m *Model) VocabSize() int { return m.size }
 
-// TrainContext returns the number of positions the model was trained for.
-func (m *Model) TrainContext() int { return int(yzma.ModelNCtxTrain(m.model)) }
-
-// Recurrent says whether the model's state is not per token, wholly (Mamba) or
-// in part (hybrids).
-func (m *Model) Recurrent() bool {
-	return yzma.ModelIsRecurrent(m.model) || yzma.ModelIsHybrid(m.model)
-}
-
 // Parameters returns the number of weights.
 func (m *Model) Parameters() uint64 { return yzma.ModelNParams(m.model) }
-
-// Bytes returns the size of all tensors, in bytes.
-func (m *Model) Bytes() uint64 { return yzma.ModelSize(m.model) }
 
 // Meta returns a value of the file's metadata, as text.
 func (m *Model) Meta(key string) (string, bool) { return yzma.ModelMetaValStr(m.model, key) }
