@@ -59,11 +59,12 @@ type Row struct {
 
 // Context is a KV pool and what computes on it. One goroutine owns it.
 type Context struct {
-	model  *Model
-	ctx    yzma.Context
-	mem    yzma.Memory
-	batch  yzma.Batch
-	params ContextParams
+	model   *Model
+	ctx     yzma.Context
+	mem     yzma.Memory
+	batch   yzma.Batch
+	threads uintptr // ggml's pool of them
+	params  ContextParams
 	// next[s] is the position that sequence s continues at.
 	next []int
 	// used counts cells; sequences share none here.
@@ -113,6 +114,11 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		_ = yzma.Free(c.ctx)
 		return nil, err
 	}
+	if c.threads, err = m.lib.pools.open(p.Threads); err != nil {
+		_ = yzma.Free(c.ctx)
+		return nil, err
+	}
+	yzma.AttachThreadpool(c.ctx, c.threads, c.threads)
 	c.batch = yzma.BatchInit(int32(p.Rows), 0, 1)
 	return c, nil
 }
@@ -122,6 +128,7 @@ func (c *Context) Close() {
 	if c.ctx != 0 {
 		_ = yzma.BatchFree(c.batch)
 		_ = yzma.Free(c.ctx)
+		c.model.lib.pools.close(c.threads)
 		c.ctx = 0
 	}
 }

@@ -27,6 +27,7 @@ type Library struct {
 	// tokenize is llama_tokenize, called directly: the binding's own wrapper
 	// calls it twice and hands C a nil pointer for text that contains a NUL.
 	tokenize ffi.Fun
+	pools    *threadpools
 }
 
 var loadOnce struct {
@@ -84,6 +85,9 @@ func load(dir string) (*Library, error) {
 	}
 	if yzma.GGMLBackendDeviceCount() == 0 {
 		return nil, fmt.Errorf("no backend in %s runs on this processor (%s)", dir, runtime.GOARCH)
+	}
+	if lib.pools, err = prepThreadpools(dir); err != nil {
+		return nil, err
 	}
 	return lib, nil
 }

@@ -241,3 +241,22 @@ func TestProgressAndCancelling(t *testing.T) {
 	_, err = lib.OpenModel(llama.ModelParams{Path: llamatest.Guide(t), Progress: func(float64) bool { return false }})
 	require.ErrorContains(t, err, "cancelled")
 }
+
+func TestAContextTakesItsThreadsAlong(t *testing.T) {
+	count := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Skip("only Linux lists a process's threads in a folder")
+		}
+		return len(tasks)
+	}
+	open(t, small)
+	before := count()
+	for range 8 {
+		m, c := open(t, llama.ContextParams{Cells: 64, Rows: 16, Sequences: 1, Threads: 9})
+		require.GreaterOrEqual(t, count(), before+8)
+		require.NoError(t, c.Decode(rows(0, 0, tokens(t, m, "tea")...)))
+		c.Close()
+	}
+	require.Less(t, count(), before+8, "64 threads if they stayed")
+}
