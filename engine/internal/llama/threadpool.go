@@ -38,7 +38,8 @@ func prepThreadpools(dir string) (*threadpools, error) {
 	if t.initParams, err = base.Prep("ggml_threadpool_params_init", &ffi.TypeVoid, &ffi.TypePointer, &ffi.TypeSint32); err != nil {
 		return nil, err
 	}
-	if got, want := t.defaults(3), (threadpoolParams{threads: 3, poll: 50}); got != want {
+	want := threadpoolParams{cpumask: [512]bool{}, threads: 3, priority: 0, poll: 50, strictCPU: false, paused: false}
+	if got := t.defaults(3); got != want {
 		return nil, fmt.Errorf("unexpected default thread pool parameters %+v", got)
 	}
 	lookup, err := base.Prep("ggml_backend_reg_get_proc_address", &ffi.TypePointer, &ffi.TypePointer, &ffi.TypePointer)
