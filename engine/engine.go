@@ -42,8 +42,8 @@ func (e *Engine) Status() infer.Status {
 	defer e.mu.Unlock()
 	s := e.status
 	if e.link != nil {
-		level := e.link.occupancy()
-		s.Active, s.Queued = level.Active, level.Queued
+		p := e.link.pulse()
+		s.Active, s.Queued, s.Pool, s.Steps = p.Active, p.Queued, p.Pool, p.Steps
 	}
 	return s
 }

@@ -19,7 +19,7 @@ type link struct {
 	mu      sync.Mutex
 	streams map[string]*stream
 	dead    error // set once; no stream is added after it
-	level   wire.Occupancy
+	last    wire.Pulse
 }
 
 // outgoingFrames is how many frames to the worker may wait before submitting
@@ -90,10 +90,10 @@ func (l *link) find(id string) *stream {
 	return l.streams[id]
 }
 
-func (l *link) occupancy() wire.Occupancy {
+func (l *link) pulse() wire.Pulse {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.level
+	return l.last
 }
 
 // write sends frames until the link dies. When the pipe breaks it goes on
@@ -156,13 +156,13 @@ func (l *link) deal(f wire.Frame) error {
 			l.forget(s, false)
 			s.fail(&m.Error)
 		}
-	case wire.KindOccupancy:
-		var m wire.Occupancy
+	case wire.KindPulse:
+		var m wire.Pulse
 		if err := f.Decode(&m); err != nil {
 			return err
 		}
 		l.mu.Lock()
-		l.level = m
+		l.last = m
 		l.mu.Unlock()
 	default:
 		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)

@@ -18,6 +18,8 @@ const (
 	CodeModelNotFound Code = "model_not_found"
 	// CodeOverloaded: too much is waiting already; RetryAfter says when to return.
 	CodeOverloaded Code = "overloaded"
+	// CodeDeadline: the client's deadline passed before the answer began.
+	CodeDeadline Code = "deadline_exceeded"
 	// CodeStarting: the engine is loading; RetryAfter says when to return.
 	CodeStarting Code = "starting"
 	// CodeStopped: the engine was stopped and waits for a start.
@@ -30,6 +32,21 @@ const (
 	CodeInternal Code = "internal"
 )
 
+// ShedReason says which limit shed a request.
+type ShedReason string
+
+const (
+	// ShedQueueFull: as many requests as may wait are waiting.
+	ShedQueueFull ShedReason = "queue_full"
+	// ShedWait: the estimated wait is longer than allowed.
+	ShedWait ShedReason = "wait"
+	// ShedDeadline: the estimated wait is longer than the client's patience.
+	ShedDeadline ShedReason = "deadline"
+)
+
+// ShedReasons are all there are.
+var ShedReasons = []ShedReason{ShedQueueFull, ShedWait, ShedDeadline}
+
 // Error is what the engine answers when it cannot do what was asked.
 type Error struct {
 	Code Code `json:"code"`
@@ -41,6 +58,8 @@ type Error struct {
 	Param string `json:"param,omitempty"`
 	// RetryAfter is when a retry makes sense; 0 if unknown.
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	// Shed says which limit was reached, for CodeOverloaded.
+	Shed ShedReason `json:"shed,omitempty"`
 	// PromptTokens and LimitTokens are the numbers behind CodeContextLength.
 	PromptTokens int `json:"prompt_tokens,omitempty"`
 	LimitTokens  int `json:"limit_tokens,omitempty"`

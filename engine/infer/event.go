@@ -69,7 +69,10 @@ type Usage struct {
 type Anatomy struct {
 	// Queue: arrival in the engine until bound to a sequence.
 	Queue time.Duration `json:"queue_ns"`
-	// Prefill: bound to a sequence until the prompt was evaluated.
+	// Restore: reading kept KV back into the pool. It overlaps Queue and Prefill
+	// of others, not this request's own.
+	Restore time.Duration `json:"restore_ns"`
+	// Prefill: bound to a sequence (and restored) until the prompt was evaluated.
 	Prefill time.Duration `json:"prefill_ns"`
 	// TTFT: arrival in the engine until the first token.
 	TTFT time.Duration `json:"ttft_ns"`

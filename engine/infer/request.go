@@ -1,5 +1,7 @@
 package infer
 
+import "time"
+
 // Role says who speaks in a Message.
 type Role string
 
@@ -22,6 +24,12 @@ type Request struct {
 	// ID names the request in answers, logs and frames (X-Request-Id). It is
 	// unique among the requests in flight.
 	ID string `json:"id"`
+	// Agent identifies who asks, if that is known: requests of one agent share its
+	// turn, so that an agent with many requests does not starve the others.
+	Agent string `json:"agent,omitempty"`
+	// Deadline is when the client stops waiting; zero if unknown. A request that
+	// cannot begin before it is shed, and one that waits is dropped when it passes.
+	Deadline time.Time `json:"deadline,omitzero"`
 	// Model is the name that the client used; empty means the default model.
 	Model string `json:"model,omitempty"`
 	// Messages is the conversation, oldest first, never empty.

@@ -1,6 +1,10 @@
 package infer
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // State is the state of the worker behind a model.
 type State string
@@ -31,9 +35,118 @@ type Status struct {
 	// LoadTime is how long the last load took: spawn → ready.
 	LoadTime time.Duration `json:"load_ns,omitempty"`
 	// Active and Queued count requests bound to a sequence and waiting for one.
-	Active int   `json:"active"`
-	Queued int   `json:"queued"`
-	Model  Model `json:"model"`
+	Active int `json:"active"`
+	Queued int `json:"queued"`
+	// EstimatedWait is how long a request that came now would wait for a sequence.
+	EstimatedWait time.Duration `json:"estimated_wait_ns"`
+	// Sheds counts the requests refused since the engine was opened, by reason.
+	Sheds map[ShedReason]uint64 `json:"sheds,omitempty"`
+	Pool  Pool                  `json:"pool"`
+	Steps Steps                 `json:"steps"`
+	Model Model                 `json:"model"`
+}
+
+// Pool is a snapshot of the KV pool. Used = Active + Idle, Cells = Used + Free.
+type Pool struct {
+	// Cells is the pool's size; a cell holds one token's keys and values.
+	Cells int `json:"cells"`
+	// Used cells hold tokens of at least one sequence.
+	Used int `json:"used"`
+	// Shared cells hold tokens of more than one sequence; they count once in Used.
+	Shared int `json:"shared"`
+	// Pinned cells belong to sequences that are being computed; Reserved ones are
+	// free still, but promised to these sequences' coming tokens.
+	Pinned   int `json:"pinned"`
+	Reserved int `json:"reserved"`
+	// Idle cells belong only to sequences that wait, hot, for their next turn.
+	Idle int `json:"idle"`
+	Free int `json:"free"`
+	// Span is the end of the highest used cell, which attention runs up to.
+	Span int `json:"span"`
+	// Sequences that are being computed, and that are hot.
+	ActiveSequences int `json:"active_sequences"`
+	IdleSequences   int `json:"idle_sequences"`
+	// Evictions and Compactions count since the worker started.
+	Evictions   uint64 `json:"evictions"`
+	Compactions uint64 `json:"compactions"`
+	// Sequences describes each.
+	Sequences []PoolSequence `json:"sequences,omitempty"`
+}
+
+// PoolSequence is one sequence in the pool.
+type PoolSequence struct {
+	Seq int `json:"seq"`
+	// Agent is whose it is, if known.
+	Agent  string `json:"agent,omitempty"`
+	Active bool   `json:"active"`
+	// Tokens is its length, Shared how many of its cells others have, too.
+	Tokens int `json:"tokens"`
+	Shared int `json:"shared"`
+}
+
+// Steps sums up the worker's steps since the engine was opened.
+type Steps struct {
+	Count       uint64 `json:"count"`
+	DecodeRows  uint64 `json:"decode_rows"`
+	PrefillRows uint64 `json:"prefill_rows"`
+	Aborted     uint64 `json:"aborted"`
+	// Busy is the time spent in steps.
+	Busy time.Duration `json:"busy_ns"`
+	// TimeBuckets[i] counts steps of at most StepTimeBounds[i]; RowBuckets
+	// likewise by their rows. Neither is cumulative; the last bucket, one more than
+	// there are bounds, takes the rest.
+	TimeBuckets []uint64 `json:"time_buckets,omitempty"`
+	RowBuckets  []uint64 `json:"row_buckets,omitempty"`
+	// DecodeStep and PrefillRow are what a step without prefill, and each row of
+	// prefill, cost lately; 0 if unknown.
+	DecodeStep time.Duration `json:"decode_step_ns"`
+	PrefillRow time.Duration `json:"prefill_row_ns"`
+}
+
+// The upper bounds of Steps' buckets.
+var (
+	StepTimeBounds = []time.Duration{
+		time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond,
+		50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+		time.Second, 2 * time.Second, 5 * time.Second,
+	}
+	StepRowBounds = []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
+)
+
+// Add counts one step.
+func (s *Steps) Add(decodeRows, prefillRows int, took time.Duration) {
+	if s.TimeBuckets == nil {
+		s.TimeBuckets = make([]uint64, len(StepTimeBounds)+1)
+		s.RowBuckets = make([]uint64, len(StepRowBounds)+1)
+	}
+	s.Count++
+	s.DecodeRows += uint64(decodeRows)
+	s.PrefillRows += uint64(prefillRows)
+	s.Busy += took
+	t, _ := slices.BinarySearch(StepTimeBounds, took)
+	s.TimeBuckets[t]++
+	r, _ := slices.BinarySearch(StepRowBounds, decodeRows+prefillRows)
+	s.RowBuckets[r]++
+}
+
+// Plus returns the sum of both; the costs are b's where it knows them.
+func (s Steps) Plus(b Steps) Steps {
+	sum := func(x, y []uint64) []uint64 {
+		if len(x) < len(y) {
+			x, y = y, x
+		}
+		out := slices.Clone(x)
+		for i, n := range y {
+			out[i] += n
+		}
+		return out
+	}
+	return Steps{
+		Count: s.Count + b.Count, DecodeRows: s.DecodeRows + b.DecodeRows, PrefillRows: s.PrefillRows + b.PrefillRows,
+		Aborted: s.Aborted + b.Aborted, Busy: s.Busy + b.Busy,
+		TimeBuckets: sum(s.TimeBuckets, b.TimeBuckets), RowBuckets: sum(s.RowBuckets, b.RowBuckets),
+		DecodeStep: cmp.Or(b.DecodeStep, s.DecodeStep), PrefillRow: cmp.Or(b.PrefillRow, s.PrefillRow),
+	}
 }
 
 // Model describes a model that can be asked for.

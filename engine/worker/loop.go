@@ -62,7 +62,8 @@ type loop struct {
 	reserved int   // cells that active sequences may come to need
 	broken   error // set once a sequence could not be emptied
 	meter    sched.Meter
-	told     wire.Occupancy
+	told     wire.Pulse
+	steps    infer.Steps
 	rows     []llama.Row
 	piece    []byte
 }
@@ -91,7 +92,7 @@ func (l *loop) run(ctx context.Context) error {
 			return l.broken
 		}
 		l.bind()
-		l.tellOccupancy()
+		l.tellPulse()
 		if len(l.active) == 0 {
 			continue
 		}
@@ -106,7 +107,7 @@ func (l *loop) run(ctx context.Context) error {
 // receive takes all jobs that have come. With nothing else to do it waits for one.
 func (l *loop) receive(ctx context.Context) error {
 	if len(l.active) == 0 && len(l.waiting) == 0 {
-		l.tellOccupancy()
+		l.tellPulse()
 		l.flush()
 		select {
 		case j := <-l.inbox:
@@ -305,10 +306,11 @@ func (l *loop) failStep(plan sched.Step, err error) {
 	}
 }
 
-func (l *loop) tellOccupancy() {
-	now := wire.Occupancy{Active: len(l.active), Queued: len(l.waiting)}
-	if now != l.told {
-		l.told = now
-		l.send(wire.KindOccupancy, now)
+func (l *loop) tellPulse() {
+	active, queued := len(l.active), len(l.waiting)
+	if active == l.told.Active && queued == l.told.Queued {
+		return
 	}
+	l.told = wire.Pulse{Active: active, Queued: queued, Steps: l.steps}
+	l.send(wire.KindPulse, l.told)
 }

@@ -43,7 +43,7 @@ type rig struct {
 	text    map[string]string
 	end     map[string]*infer.End
 	failed  map[string]infer.Error
-	level   wire.Occupancy
+	level   wire.Pulse
 	changed chan struct{}
 }
 
@@ -77,7 +77,7 @@ func (r *rig) receive(_ wire.Kind, v any) {
 		}
 	case wire.Rejected:
 		r.failed[m.ID] = m.Error
-	case wire.Occupancy:
+	case wire.Pulse:
 		r.level = m
 	}
 	r.mu.Unlock()
@@ -141,7 +141,7 @@ func TestManyRequestsGetWhatTheyWouldGetAlone(t *testing.T) {
 		require.Equal(t, infer.FinishLength, e.Reason)
 		require.Equal(t, len(want[id]), e.Usage.CompletionTokens)
 	}
-	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	r.until("idle", func() bool { return r.level.Active == 0 && r.level.Queued == 0 })
 	require.Zero(t, fake.Used(), "every cell is free again")
 	require.Zero(t, fake.Open(), "every sampler is closed")
 	require.LessOrEqual(t, fake.MostRows(), 32)
@@ -196,7 +196,7 @@ func TestCancelFreesWhatARequestHolds(t *testing.T) {
 	close(gate)
 	r.until("the other one ends", func() bool { return r.end["waiting"] != nil })
 	require.Nil(t, r.end["running"], "a cancelled request says no more")
-	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	r.until("idle", func() bool { return r.level.Active == 0 && r.level.Queued == 0 })
 	require.Zero(t, fake.Used())
 	require.Zero(t, fake.Open())
 }
@@ -223,7 +223,7 @@ func TestBrokenStepsFailTheirRequestsAndBrokenBackendsTheLoop(t *testing.T) {
 	r.loop.inbox <- makeJob("refused", "p", 3)
 	r.until("it fails", func() bool { return len(r.failed) == 1 })
 	require.Equal(t, infer.CodeInternal, r.failed["refused"].Code)
-	r.until("idle", func() bool { return r.level == wire.Occupancy{} })
+	r.until("idle", func() bool { return r.level.Active == 0 && r.level.Queued == 0 })
 	r.stop()
 
 	fake.Fail = func() error { return llama.ErrCompute }

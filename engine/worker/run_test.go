@@ -57,7 +57,7 @@ func (p *parent) expect(k wire.Kind, v any) {
 	for {
 		f, err := p.in.Read()
 		require.NoError(p.t, err)
-		if f.Kind != k && (f.Kind == wire.KindProgress || f.Kind == wire.KindOccupancy) {
+		if f.Kind != k && (f.Kind == wire.KindProgress || f.Kind == wire.KindPulse) {
 			continue
 		}
 		require.Equal(p.t, k, f.Kind, "waiting for %s", k)

@@ -11,24 +11,27 @@ type Kind byte
 
 const (
 	// From the worker.
-	KindHello     Kind = 1
-	KindProgress  Kind = 2
-	KindReady     Kind = 3
-	KindFailed    Kind = 4
-	KindAccepted  Kind = 5
-	KindOutput    Kind = 6
-	KindRejected  Kind = 7
-	KindOccupancy Kind = 8
+	KindHello    Kind = 1
+	KindProgress Kind = 2
+	KindReady    Kind = 3
+	KindFailed   Kind = 4
+	KindAccepted Kind = 5
+	KindOutput   Kind = 6
+	KindRejected Kind = 7
+	KindPulse    Kind = 8
+	KindMeasured Kind = 9
 	// From the parent.
-	KindLoad   Kind = 16
-	KindSubmit Kind = 17
-	KindCancel Kind = 18
+	KindLoad    Kind = 16
+	KindSubmit  Kind = 17
+	KindCancel  Kind = 18
+	KindMeasure Kind = 19
 )
 
 var kindNames = map[Kind]string{
 	KindHello: "hello", KindProgress: "progress", KindReady: "ready", KindFailed: "failed",
 	KindAccepted: "accepted", KindOutput: "output", KindRejected: "rejected",
-	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindOccupancy: "occupancy",
+	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindPulse: "pulse",
+	KindMeasure: "measure", KindMeasured: "measured",
 }
 
 func (k Kind) known() bool { return kindNames[k] != "" }
@@ -105,9 +108,30 @@ type Rejected struct {
 	Error infer.Error `json:"error"`
 }
 
-// Occupancy counts the worker's requests; it is sent whenever they change.
-type Occupancy struct {
+// Pulse is the worker's state: what it has to do, where its pool goes and what
+// its steps cost. It is sent at least when Active or Queued change, a few times a
+// second while the worker computes, and once when it has become idle.
+type Pulse struct {
 	// Active requests are bound to a sequence, Queued ones wait for one.
-	Active int `json:"active"`
-	Queued int `json:"queued"`
+	Active int         `json:"active"`
+	Queued int         `json:"queued"`
+	Pool   infer.Pool  `json:"pool"`
+	Steps  infer.Steps `json:"steps"`
+}
+
+// Measure asks for one round of the raw decode loop, once nothing else is to be
+// done: Rows sequences of PromptTokens made-up tokens, then Tokens for each.
+type Measure struct {
+	ID           string `json:"id"`
+	Rows         int    `json:"rows"`
+	Tokens       int    `json:"tokens"`
+	PromptTokens int    `json:"prompt_tokens"`
+}
+
+// Measured answers a Measure. Error is empty if it was done.
+type Measured struct {
+	ID string `json:"id"`
+	// Seconds is from the first sampled tokens to the last: Tokens-1 steps.
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
 }
