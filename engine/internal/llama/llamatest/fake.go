@@ -29,7 +29,7 @@ type Fake struct {
 	out   map[int]int     // row of the last step → sequence
 	open  int             // samplers not closed
 	// Steps counts the Decode calls that computed, MostRows is their largest.
-	steps, mostRows int
+	steps, mostRows, rows int
 }
 
 // cell is one token's place; sequences that share it have the same pointer.
@@ -75,6 +75,7 @@ func (f *Fake) Decode(rows []llama.Row) error {
 		}
 	}
 	f.steps++
+	f.rows += len(rows)
 	f.mostRows = max(f.mostRows, len(rows))
 	return nil
 }
@@ -157,6 +158,13 @@ func (f *Fake) MostRows() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.mostRows
+}
+
+// Computed returns how many rows were computed.
+func (f *Fake) Computed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rows
 }
 
 func (f *Fake) used() int {
