@@ -68,9 +68,11 @@ type loop struct {
 	vocab   Vocab
 	sizes   sizes
 	inbox   chan *job
-	send    func(wire.Kind, any) // queues a frame
-	flush   func()               // sends what is queued
-	ended   func(*ticket)        // tells the reader to forget a request
+	// measures takes rounds of the raw loop, for when nothing else is to be done.
+	measures chan wire.Measure
+	send     func(wire.Kind, any) // queues a frame
+	flush    func()               // sends what is queued
+	ended    func(*ticket)        // tells the reader to forget a request
 
 	pool    *kv.Pool
 	waiting []*job // in order of arrival
@@ -91,7 +93,7 @@ type loop struct {
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
 	return &loop{
-		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64),
+		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
 	}
 }
@@ -131,6 +133,8 @@ func (l *loop) receive(ctx context.Context) error {
 		select {
 		case j := <-l.inbox:
 			l.waiting = append(l.waiting, j)
+		case m := <-l.measures:
+			l.measure(m)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -13,6 +13,7 @@ import (
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/llama/llamatest"
 	"samovar/engine/internal/sched"
+	"samovar/engine/internal/wire"
 )
 
 func TestACommonPrefixIsComputedOnceAndCountsOnce(t *testing.T) {
@@ -204,4 +205,35 @@ func TestPoolInvariants(t *testing.T) {
 	t.Logf("%d prompt tokens, %d computed; %d evictions, %d compactions, %d aborted steps",
 		total, r.level.Steps.PrefillRows, p.Evictions, p.Compactions, r.level.Steps.Aborted)
 	require.Less(t, r.level.Steps.PrefillRows, uint64(total)/2, "much is shared")
+}
+
+func TestTheRawLoopRunsWhenNothingElseIsToBeDone(t *testing.T) {
+	fake := llamatest.New(300, 32)
+	r := newRig(t, fake, 4)
+	done := make(chan wire.Measured, 4)
+	send := r.loop.send
+	r.loop.send = func(k wire.Kind, v any) {
+		if m, ok := v.(wire.Measured); ok {
+			done <- m
+			return
+		}
+		send(k, v)
+	}
+	r.loop.measures <- wire.Measure{ID: "round", Rows: 3, Tokens: 10, PromptTokens: 40}
+	r.loop.measures <- wire.Measure{ID: "too large", Rows: 3, Tokens: 10, PromptTokens: 400}
+	r.loop.measures <- wire.Measure{ID: "nothing", Rows: 0, Tokens: 10, PromptTokens: 40}
+	r.loop.inbox <- makeJob("first", "prompt", 10)
+	r.start()
+	answers := map[string]wire.Measured{}
+	for range 3 {
+		m := <-done
+		answers[m.ID] = m
+	}
+	require.Empty(t, answers["round"].Error)
+	require.Positive(t, answers["round"].Seconds)
+	require.NotEmpty(t, answers["too large"].Error)
+	require.NotEmpty(t, answers["nothing"].Error)
+	r.until("the request ends", func() bool { return r.end["first"] != nil })
+	require.Equal(t, alone("prompt", 10), r.text["first"])
+	r.idle()
 }
