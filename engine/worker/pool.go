@@ -289,7 +289,7 @@ const pulseEvery = 100 * time.Millisecond
 // time.
 func (l *loop) tellPulse(now time.Time) {
 	active, queued := len(l.active), len(l.waiting)
-	same := active == l.told.Active && queued == l.told.Queued
+	same := active == l.told.Active && queued == l.told.Queued && (active > 0 || l.pool.Used() == l.told.Pool.Used)
 	if same && (l.steps.Count == l.told.Steps.Count || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
 		return
 	}
