@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
-	"strconv"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -42,17 +40,6 @@ func benchDecode(ctx context.Context, p Process, inv invocation, s config.Settin
 	progress := newProgress(p.Stderr)
 	defer progress.done()
 
-	progress.show("preparing " + model.ID)
-	path := model.Path
-	if model.Prepare != nil {
-		path, err = model.Prepare(ctx, func(part float64) {
-			progress.show(fmt.Sprintf("preparing %s: %.0f %%", model.ID, 100*part))
-		})
-		if err != nil {
-			return err
-		}
-		model.Prepare, model.Path = nil, path
-	}
 	quiet := slog.New(slog.DiscardHandler)
 	eng := engine.New(engine.Config{
 		WorkerPath: worker, LibDir: libs, StateDir: state, Model: model,
@@ -77,9 +64,7 @@ func benchDecode(ctx context.Context, p Process, inv invocation, s config.Settin
 	}
 	result, err := bench.Decode(ctx, bench.Config{
 		BaseURL: "http://" + ln.Addr().String(),
-		Raw: func(rows, promptTokens int) *exec.Cmd {
-			return rawCommand(worker, libs, path, state, s, status.Model.PoolCells, rows, promptTokens)
-		},
+		Raw:     eng.RawDecode,
 		Streams: s.Bench.Streams, Tokens: s.Bench.Tokens, Rounds: s.Bench.Rounds,
 		Progress: progress.show,
 	})
@@ -116,14 +101,6 @@ func waitReady(ctx context.Context, eng *engine.Engine, progress *progress) (inf
 			return s, context.Cause(ctx)
 		}
 	}
-}
-
-func rawCommand(worker, libs, model, state string, s config.Settings, cells, rows, promptTokens int) *exec.Cmd {
-	cmd := exec.Command(worker, "raw", "--lib", libs, "--model", model,
-		"--rows", strconv.Itoa(rows), "--tokens", strconv.Itoa(s.Bench.Tokens), "--prompt-tokens", strconv.Itoa(promptTokens),
-		"--ctx", strconv.Itoa(cells), "--kv", s.KVType, "--threads", strconv.Itoa(s.Threads))
-	cmd.Env = []string{"HOME=" + state, "XDG_CACHE_HOME=" + state, "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"}
-	return cmd
 }
 
 func describe(st infer.Status, s config.Settings) bench.Model {

@@ -18,8 +18,10 @@ type link struct {
 
 	mu      sync.Mutex
 	streams map[string]*stream
-	dead    error // set once; no stream is added after it
-	last    wire.Pulse
+	// measured holds who waits for a round of the raw loop.
+	measured map[string]chan<- wire.Measured
+	dead     error // set once; no stream is added after it
+	last     wire.Pulse
 }
 
 // outgoingFrames is how many frames to the worker may wait before submitting
@@ -27,7 +29,7 @@ type link struct {
 const outgoingFrames = 256
 
 func newLink() *link {
-	return &link{out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}}
+	return &link{out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}, measured: map[string]chan<- wire.Measured{}}
 }
 
 // errFull says that maxInFlight requests have not ended.
@@ -155,6 +157,18 @@ func (l *link) deal(f wire.Frame) error {
 		if s := l.find(m.ID); s != nil {
 			l.forget(s, false)
 			s.fail(&m.Error)
+		}
+	case wire.KindMeasured:
+		var m wire.Measured
+		if err := f.Decode(&m); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		done := l.measured[m.ID]
+		delete(l.measured, m.ID)
+		l.mu.Unlock()
+		if done != nil {
+			done <- m // it has room for one
 		}
 	case wire.KindPulse:
 		var m wire.Pulse

@@ -107,19 +107,27 @@ type sink interface {
 // nothing came for keepAlive. It returns when the answer has ended. One goroutine
 // does it all: a hand-over for each token costs more than the token.
 func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink) error {
+	// One timer serves many events: when it fires, it is set again for what is left
+	// since the last one.
 	quietUntil := time.Now().Add(keepAlive)
+	waiting, stop := context.WithDeadline(ctx, quietUntil)
+	defer func() { stop() }()
 	for {
-		waiting, stop := context.WithDeadline(ctx, quietUntil)
 		event, err := next(waiting, stream)
-		late := waiting.Err() != nil
-		stop()
 		switch {
 		case ctx.Err() != nil:
 			return out.fail(context.Cause(ctx))
-		case err != nil && late && errors.Is(err, context.DeadlineExceeded):
-			if err := out.idle(); err != nil {
-				return err
+		case err != nil && waiting.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+			now := time.Now()
+			if quiet := !now.Before(quietUntil); quiet {
+				if err := out.idle(); err != nil {
+					return err
+				}
+				quietUntil = now.Add(keepAlive)
 			}
+			stop()
+			waiting, stop = context.WithDeadline(ctx, quietUntil)
+			continue
 		default:
 			done, err := deliver(event, err, out)
 			if done || err != nil {

@@ -1,16 +1,14 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -18,40 +16,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// rawMode makes this test binary play a raw loop: "good", "mute" or "dies".
-const rawMode = "SAMOVAR_BENCH_TEST_RAW"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMain(m *testing.M) {
-	if mode := os.Getenv(rawMode); mode != "" {
-		playRaw(mode)
-		os.Exit(0)
-	}
-	goleak.VerifyTestMain(m)
-}
-
-func playRaw(mode string) {
-	if mode == "mute" {
-		fmt.Fprintln(os.Stderr, "the model cannot be loaded")
-		os.Exit(1)
-	}
-	fmt.Println(`{"ready":true,"load_seconds":0.1}`)
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		if mode == "dies" {
-			fmt.Fprintln(os.Stderr, "the pool is full")
-			os.Exit(1)
-		}
-		fmt.Println(`{"rows":1,"tokens":8,"prompt_tokens":5,"seconds":1,"tokens_per_second":100}`)
-	}
-}
-
-func rawAs(t *testing.T, mode string) func(rows, promptTokens int) *exec.Cmd {
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	return func(int, int) *exec.Cmd {
-		cmd := exec.Command(exe)
-		cmd.Env = []string{rawMode + "=" + mode, "GORACE=atexit_sleep_ms=20"}
-		return cmd
-	}
+// raw is a loop that makes 128 tokens a second.
+func raw(_ context.Context, rows, tokens, _ int) (time.Duration, error) {
+	return time.Duration(rows*(tokens-1)) * time.Second / 128, nil
 }
 
 // serveTokens answers every request with so many tokens, or as many as asked
@@ -81,7 +50,7 @@ func serveTokens(t *testing.T, most int) string {
 }
 
 func config(t *testing.T, tokens int) Config {
-	return Config{BaseURL: serveTokens(t, tokens), Raw: rawAs(t, "good"), Streams: 3, Tokens: 8, Rounds: 2, Progress: func(string) {}}
+	return Config{BaseURL: serveTokens(t, tokens), Raw: raw, Streams: 3, Tokens: 8, Rounds: 2, Progress: func(string) {}}
 }
 
 func TestDecode(t *testing.T) {
@@ -97,8 +66,8 @@ func TestDecode(t *testing.T) {
 		require.Equal(t, streams, m.Streams)
 		require.Equal(t, 300, m.ShortestAnswer)
 		require.Len(t, m.Ratios, 2)
-		require.Equal(t, []float64{100, 100}, m.Raw.All)
-		require.InDelta(t, m.HTTP.Median/100, m.RatioToRaw, 1e-9)
+		require.Equal(t, []float64{128, 128}, m.Raw.All)
+		require.InDelta(t, m.HTTP.Median/128, m.RatioToRaw, 1e-9)
 		require.Positive(t, m.TTFTMillis)
 		require.GreaterOrEqual(t, m.HTTP.Best, m.HTTP.Median)
 	}
@@ -129,17 +98,9 @@ func TestFailuresSayWhy(t *testing.T) {
 	require.ErrorContains(t, err, "too few")
 
 	c = config(t, 100)
-	c.Raw = rawAs(t, "mute")
-	_, err = Decode(t.Context(), c)
-	require.ErrorContains(t, err, "the model cannot be loaded")
-
-	c.Raw = rawAs(t, "dies")
+	c.Raw = func(context.Context, int, int, int) (time.Duration, error) { return 0, errors.New("the pool is full") }
 	_, err = Decode(t.Context(), c)
 	require.ErrorContains(t, err, "the pool is full")
-
-	c.Raw = func(int, int) *exec.Cmd { return exec.Command("/nonexistent/samovar-engine") }
-	_, err = Decode(t.Context(), c)
-	require.ErrorContains(t, err, "/nonexistent/samovar-engine")
 
 	broken := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(broken.Close)
@@ -155,11 +116,11 @@ func TestFailuresSayWhy(t *testing.T) {
 
 func TestStreamThatBreaksOffIsAnError(t *testing.T) {
 	var s streamed
-	err := s.read(bytes.NewBufferString("data: {\"choices\":[]}\n\n"))
+	err := s.read(bytes.NewBufferString("data: {\"choices\":[]}\n\n"), time.Now)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	err = s.read(bytes.NewBufferString("data: {\"error\":{\"message\":\"the engine died\"}}\n\n"))
+	err = s.read(bytes.NewBufferString("data: {\"error\":{\"message\":\"the engine died\"}}\n\n"), time.Now)
 	require.EqualError(t, err, "the engine died")
-	require.ErrorContains(t, s.read(bytes.NewBufferString("data: nonsense\n\n")), "broken chunk")
+	require.ErrorContains(t, s.read(bytes.NewBufferString("data: nonsense\n\n"), time.Now), "broken chunk")
 }
 
 func TestRateCountsWhatAllDoAtOnce(t *testing.T) {

@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"os/exec"
 	"slices"
 	"time"
 )
@@ -13,9 +11,9 @@ import (
 type Config struct {
 	// BaseURL is a ready server with nothing else to do.
 	BaseURL string
-	// Raw returns the command of a raw loop, not yet started, for so many rows
-	// of so many prompt tokens.
-	Raw                     func(rows, promptTokens int) *exec.Cmd
+	// Raw runs one round of the raw loop: rows sequences of so many prompt tokens,
+	// and tokens more for each. It returns the time of the tokens-1 steps.
+	Raw                     func(ctx context.Context, rows, tokens, promptTokens int) (time.Duration, error)
 	Streams, Tokens, Rounds int
 	// Progress is told what happens now.
 	Progress func(what string)
@@ -23,18 +21,14 @@ type Config struct {
 
 // Decode measures a single stream, and several at once, against the raw loop.
 func Decode(ctx context.Context, c Config) (Result, error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: c.Streams}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-
 	c.Progress("warming up")
-	probe, err := stream(ctx, client, c.BaseURL, 0, min(c.Tokens, 16))
+	probe, err := stream(ctx, c.BaseURL, 0, min(c.Tokens, 16))
 	if err != nil {
 		return Result{}, err
 	}
 	r := Result{Tokens: c.Tokens, Rounds: c.Rounds, PromptTokens: probe.prompt}
 	for _, streams := range sizes(c.Streams) {
-		m, err := measure(ctx, client, c, streams, probe.prompt)
+		m, err := measure(ctx, c, streams, probe.prompt)
 		if err != nil {
 			return Result{}, err
 		}
@@ -57,24 +51,22 @@ func sizes(streams int) []int {
 
 // measure interleaves rounds of both sides. One round before the first, of
 // each, does not count.
-func measure(ctx context.Context, client *http.Client, c Config, streams, promptTokens int) (Measurement, error) {
-	c.Progress(fmt.Sprintf("%d at once: loading the raw loop", streams))
-	raw, err := startRaw(ctx, c.Raw(streams, promptTokens))
-	if err != nil {
-		return Measurement{}, err
-	}
-	defer raw.close()
-
+func measure(ctx context.Context, c Config, streams, promptTokens int) (Measurement, error) {
 	m := Measurement{Streams: streams, ShortestAnswer: c.Tokens}
 	var ttfts []time.Duration
 	for round := -1; round < c.Rounds; round++ {
 		c.Progress(fmt.Sprintf("%d at once: round %d of %d", streams, max(round+1, 0), c.Rounds))
 		var rawRate, httpRate float64
 		var seen []streamed
+		var err error
 		sides := []func() error{
-			func() (err error) { rawRate, err = raw.round(ctx); return err },
+			func() error {
+				took, err := c.Raw(ctx, streams, c.Tokens, promptTokens)
+				rawRate = float64(streams*(c.Tokens-1)) / took.Seconds()
+				return err
+			},
 			func() (err error) {
-				seen, err = together(ctx, client, c.BaseURL, streams, c.Tokens)
+				seen, err = together(ctx, c.BaseURL, streams, c.Tokens)
 				return err
 			},
 		}

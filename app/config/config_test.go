@@ -213,7 +213,7 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Settings{
 		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16",
-		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 5},
+		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9},
 	}, resolve(t))
 }
 

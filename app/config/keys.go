@@ -83,7 +83,7 @@ var Keys = []Key{
 		apply: number(func(s *Settings) *int { return &s.Bench.Streams }, 1, maxStreams)},
 	{Name: "bench.tokens", Kind: Number, Default: "128", Allowed: fmt.Sprintf("2 to %d", maxTokens),
 		apply: number(func(s *Settings) *int { return &s.Bench.Tokens }, 2, maxTokens)},
-	{Name: "bench.rounds", Kind: Number, Default: "5", Allowed: fmt.Sprintf("1 to %d", maxRounds),
+	{Name: "bench.rounds", Kind: Number, Default: "9", Allowed: fmt.Sprintf("1 to %d", maxRounds),
 		apply: number(func(s *Settings) *int { return &s.Bench.Rounds }, 1, maxRounds)},
 }
 

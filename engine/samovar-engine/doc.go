@@ -3,7 +3,6 @@
 // wire). People do not start it; the parent does.
 //
 //	samovar-engine                     serve the parent: frames on stdin and descriptor 3
-//	samovar-engine raw --model FILE …  the raw llama.cpp loop that benchmarks compare with
 //	samovar-engine version             print the build version
 //
 // Exit codes: 0 the parent has gone, 1 llama.cpp failed or the parent spoke

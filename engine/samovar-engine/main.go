@@ -18,8 +18,6 @@ func run(args []string) int {
 	switch {
 	case len(args) == 0:
 		return serve()
-	case args[0] == "raw":
-		return raw(args[1:], os.Stdin, os.Stdout)
 	case args[0] == "version":
 		fmt.Println(wire.BuildVersion)
 		return 0

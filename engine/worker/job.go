@@ -16,6 +16,8 @@ import (
 type ticket struct {
 	id        string
 	cancelled atomic.Bool
+	// onCancel is told of a cancel; nil until the loop can be.
+	onCancel func(*ticket)
 	// stopPreparing ends what goes on before the loop has it; only the reader
 	// cancels, and only the reader sets it.
 	stopPreparing context.CancelFunc
@@ -27,13 +29,18 @@ func (t *ticket) cancel() {
 	if t.stopPreparing != nil {
 		t.stopPreparing()
 	}
+	if t.onCancel != nil {
+		t.onCancel(t)
+	}
 }
 
 // job is a request made ready for the loop: its prompt is tokens, its limits
 // are checked, every choice about sampling is made.
 type job struct {
 	*ticket
+	agent    string
 	arrived  time.Time
+	deadline time.Time // zero: none
 	tokens   []llama.Token
 	stop     []string
 	sampling llama.SamplerParams
@@ -54,28 +61,31 @@ type sequence struct {
 	seq     int
 	sampler Sampler
 	text    *prompt.TextStream
-	// evaluated counts the tokens whose KV is in the pool: the next position.
-	evaluated int
+	// prefilled counts the prompt's tokens that were computed for it; the others
+	// were in the pool.
+	prefilled int
 	// last is the sampled token that the next decode row evaluates.
 	last      llama.Token
 	completed int
 
-	bound, prefilled, first time.Time
-}
+	// common is how many leading tokens the prompts of others have in common with
+	// this one's; follows says that one of them computes them for it, too.
+	common  map[*sequence]int
+	follows bool
 
-// prefillLeft is how many prompt tokens are still to be evaluated.
-func (s *sequence) prefillLeft() int { return max(0, len(s.tokens)-s.evaluated) }
+	bound, evaluatedAt, first time.Time
+}
 
 // end builds the last event's facts.
 func (s *sequence) end(reason infer.FinishReason, stop string, now time.Time) *infer.End {
 	e := &infer.End{
 		Reason:     reason,
 		StopString: stop,
-		Usage:      infer.Usage{PromptTokens: len(s.tokens), CompletionTokens: s.completed},
+		Usage:      infer.Usage{PromptTokens: len(s.tokens), CachedTokens: len(s.tokens) - s.prefilled, CompletionTokens: s.completed},
 		Anatomy:    infer.Anatomy{Queue: s.bound.Sub(s.arrived)},
 	}
 	if !s.first.IsZero() {
-		e.Anatomy.Prefill = s.prefilled.Sub(s.bound)
+		e.Anatomy.Prefill = s.evaluatedAt.Sub(s.bound)
 		e.Anatomy.TTFT = s.first.Sub(s.arrived)
 		e.Anatomy.Decode = now.Sub(s.first)
 	}

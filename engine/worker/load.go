@@ -25,7 +25,11 @@ import (
 const (
 	microBatch = 512
 	sequences  = 16
-	minChunk   = 64
+	// hotSequences may idle in the pool, besides.
+	hotSequences = 32
+	// minChunk is what a prompt gets in a step beside decoding sequences even if
+	// that misses the ITL target.
+	minChunk = 16
 	// poolCells is the KV pool's least size, so that small models have room for
 	// several conversations.
 	poolCells = 16384
@@ -72,6 +76,7 @@ func (e *engine) connect(box *outbox, ended func(*ticket)) {
 // before close is called.
 func (e *engine) start(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
 	ctx, t.stopPreparing = context.WithCancel(ctx)
+	t.onCancel = e.loop.guard.cancel
 	e.preparing.Go(func() {
 		defer t.stopPreparing()
 		select {
@@ -147,11 +152,12 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 		return nil, modelFailure(err)
 	}
 	e := &engine{model: model, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
-		cells: cells, sequences: sequences,
+		cells: cells, sequences: sequences, hot: hotSequences, cellBytes: cellBytes(facts, cfg.KVType),
+		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention,
 		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
 	}}
 	if e.context, err = model.NewContext(llama.ContextParams{
-		Cells: cells, Rows: microBatch, Sequences: sequences, Threads: cfg.Threads, KVType: cfg.KVType,
+		Cells: cells, Rows: microBatch, Sequences: sequences + hotSequences, Threads: cfg.Threads, KVType: cfg.KVType,
 	}); err != nil {
 		model.Close()
 		return nil, &wire.Failed{Reason: sentence(err), Hint: "Try a smaller --ctx or another --kv."}
@@ -166,6 +172,22 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 		e.facts.Created = info.ModTime()
 	}
 	return e, nil
+}
+
+// cellBytes is the size of one token's KV, in bytes.
+func cellBytes(f models.Facts, kvType string) int {
+	n, err := f.KVBytesPerToken(kvType)
+	if err != nil {
+		return 0 // fit has refused such a type already
+	}
+	return int(n)
+}
+
+// skipCell is what a used cell that is not attended to adds to a step: 0.36 µs for
+// the 24 layers and 14 heads of the 0.5b shape on two CPU cores (ENGINE.md §1).
+// Where it is less, idle sequences leave sooner than they would have to.
+func skipCell(f models.Facts) time.Duration {
+	return time.Duration(360*f.Layers*f.Heads/(24*14)) * time.Nanosecond
 }
 
 func newPreparer(m *llama.Model, cfg wire.Load, perSequence int) *preparer {

@@ -8,19 +8,26 @@ import (
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/kv"
 	"samovar/engine/internal/llama"
-	"samovar/engine/internal/prompt"
 	"samovar/engine/internal/sched"
 	"samovar/engine/internal/wire"
 )
 
-// Backend is what the loop needs of a llama.cpp context. The loop is its only
-// caller, from one goroutine.
+// Backend is what the loop needs of a llama.cpp context; see llama.Context for
+// each. The loop is its only caller, from one goroutine, but for Abort and Resume.
 type Backend interface {
-	// Decode evaluates rows; see llama.Context.Decode for the errors.
 	Decode(rows []llama.Row) error
-	// Remove empties a sequence and frees its cells.
 	Remove(seq int) error
+	Share(src, dst, n int) error
+	Take(seq, from, to int) ([]byte, error)
+	Put(seq int, data []byte, from, to int) error
+	Abort()
+	Resume()
+	// Verify is the debug check of the pool's account.
+	Verify(seq int) error
+	// Len returns how many tokens a sequence holds.
+	Len(seq int) int
 	// NewSampler returns a sampler for one sequence.
 	NewSampler(p llama.SamplerParams) (Sampler, error)
 }
@@ -42,8 +49,17 @@ type Vocab interface {
 
 // sizes are the limits that the loop works within.
 type sizes struct {
-	cells, sequences int
-	steps            sched.Limits
+	cells int
+	// sequences compute at a time; hot more may idle in the pool.
+	sequences, hot int
+	// cellBytes is the size of one token's KV, in bytes.
+	cellBytes int
+	// skipCell is what a used cell that is not attended to adds to a step.
+	skipCell time.Duration
+	// whole says that sequences cannot be cut or shared: only one that is all of a
+	// prompt's beginning is continued.
+	whole bool
+	steps sched.Limits
 }
 
 // loop is the single-writer step loop: it owns the backend and all sequences.
@@ -52,28 +68,34 @@ type loop struct {
 	vocab   Vocab
 	sizes   sizes
 	inbox   chan *job
-	send    func(wire.Kind, any) // queues a frame
-	flush   func()               // sends what is queued
-	ended   func(*ticket)        // tells the reader to forget a request
+	// measures takes rounds of the raw loop, for when nothing else is to be done.
+	measures chan wire.Measure
+	send     func(wire.Kind, any) // queues a frame
+	flush    func()               // sends what is queued
+	ended    func(*ticket)        // tells the reader to forget a request
 
-	waiting  []*job // first come, first bound
-	active   []*sequence
-	freeSeqs []int
-	reserved int   // cells that active sequences may come to need
-	broken   error // set once a sequence could not be emptied
-	meter    sched.Meter
-	told     wire.Pulse
-	steps    infer.Steps
-	rows     []llama.Row
-	piece    []byte
+	pool    *kv.Pool
+	waiting []*job // in order of arrival
+	active  []*sequence
+	broken  error // set once the pool and its account may differ
+	meter   sched.Meter
+	guard   stepGuard
+	steps   infer.Steps
+	// since counts the steps since the pool was last looked after.
+	since  int
+	told   wire.Pulse
+	toldAt time.Time
+	rows   []llama.Row
+	piece  []byte
+	// verify makes the loop compare its account with the backend after each step.
+	verify bool
 }
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
-	l := &loop{backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64)}
-	for seq := range s.sequences {
-		l.freeSeqs = append(l.freeSeqs, seq)
+	return &loop{
+		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16),
+		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
 	}
-	return l
 }
 
 // run serves until ctx is done (nil) or the backend is broken (its error).
@@ -87,19 +109,18 @@ func (l *loop) run(ctx context.Context) error {
 		if err := l.receive(ctx); err != nil {
 			return nil
 		}
-		l.dropCancelled()
+		l.dropCancelled(time.Now())
+		l.bind()
+		l.tellPulse(time.Now())
+		if len(l.active) > 0 && l.broken == nil {
+			err := l.step()
+			l.flush()
+			if err != nil {
+				return err
+			}
+		}
 		if l.broken != nil {
 			return l.broken
-		}
-		l.bind()
-		l.tellPulse()
-		if len(l.active) == 0 {
-			continue
-		}
-		err := l.step()
-		l.flush()
-		if err != nil {
-			return err
 		}
 	}
 }
@@ -107,11 +128,13 @@ func (l *loop) run(ctx context.Context) error {
 // receive takes all jobs that have come. With nothing else to do it waits for one.
 func (l *loop) receive(ctx context.Context) error {
 	if len(l.active) == 0 && len(l.waiting) == 0 {
-		l.tellPulse()
+		l.tellPulse(time.Now())
 		l.flush()
 		select {
 		case j := <-l.inbox:
 			l.waiting = append(l.waiting, j)
+		case m := <-l.measures:
+			l.measure(m)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -128,54 +151,45 @@ func (l *loop) receive(ctx context.Context) error {
 	}
 }
 
-func (l *loop) dropCancelled() {
+// dropCancelled lets go of requests that nobody waits for any more.
+func (l *loop) dropCancelled(now time.Time) {
 	l.waiting = slices.DeleteFunc(l.waiting, func(j *job) bool {
-		if j.cancelled.Load() {
+		switch {
+		case j.cancelled.Load():
 			l.ended(j.ticket)
-			return true
+		case !j.deadline.IsZero() && now.After(j.deadline):
+			l.reject(j.ticket, infer.Error{Code: infer.CodeDeadline,
+				Message: fmt.Sprintf("The request waited %.1f s for its turn, longer than its client wants to wait.", now.Sub(j.arrived).Seconds()),
+				Hint:    "Try again later, or with a longer time-out."})
+		default:
+			return false
 		}
-		return false
+		return true
 	})
 	for _, s := range slices.Clone(l.active) {
 		if s.cancelled.Load() {
-			l.release(s)
+			l.rest(s)
 		}
-	}
-}
-
-// bind gives waiting jobs a sequence, in order of arrival, as long as there is
-// one and the cells that the job may need are free. The first that does not fit
-// holds the rest back, so that large requests are not overtaken for ever.
-func (l *loop) bind() {
-	for len(l.waiting) > 0 && len(l.freeSeqs) > 0 {
-		j := l.waiting[0]
-		if l.reserved+j.cells() > l.sizes.cells {
-			return
-		}
-		l.waiting = l.waiting[1:]
-		sampler, err := l.backend.NewSampler(j.sampling)
-		if err != nil {
-			l.reject(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
-			continue
-		}
-		last := len(l.freeSeqs) - 1
-		seq := l.freeSeqs[last]
-		l.freeSeqs = l.freeSeqs[:last]
-		l.reserved += j.cells()
-		l.active = append(l.active, &sequence{
-			job: j, seq: seq, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: time.Now(),
-		})
 	}
 }
 
 // step plans, computes and samples once.
 func (l *loop) step() error {
 	plan := sched.Plan(l.tasks(), l.sizes.steps, l.meter.Cost(), time.Now())
+	if l.makeRoom(plan.Rows()); l.broken != nil {
+		return l.broken
+	}
 	sampled := l.fill(plan)
 	start := time.Now()
+	l.guard.begin(l.stepRows(plan))
 	err := l.backend.Decode(l.rows)
+	l.guard.end()
 	now := time.Now()
 	switch {
+	case errors.Is(err, llama.ErrAborted):
+		// Most of it was for requests that are cancelled. Nothing was computed.
+		l.steps.Aborted++
+		return nil
 	case errors.Is(err, llama.ErrPoolFull), errors.Is(err, llama.ErrRows):
 		// Our own accounting is wrong. Nothing was computed: end what was in
 		// the step and go on for the others.
@@ -185,19 +199,46 @@ func (l *loop) step() error {
 		return err
 	}
 	l.meter.Observe(plan, now.Sub(start))
-	for _, c := range plan.Prefill {
-		l.bySeq(c.Seq).evaluated += c.Rows
-	}
+	l.steps.Add(len(plan.Decode), plan.Rows()-len(plan.Decode), now.Sub(start))
+	l.computed(plan)
 	for _, o := range sampled {
 		l.sample(o.s, o.row, now)
 	}
+	l.lookAfterPool()
 	return nil
 }
 
+// computed accounts a step that was made.
+func (l *loop) computed(plan sched.Step) {
+	placed := make([]kv.Placement, len(l.rows))
+	for i, r := range l.rows {
+		placed[i] = kv.Placement{Seq: r.Seq, Token: r.Token}
+	}
+	l.pool.Place(placed)
+	for _, c := range plan.Prefill {
+		l.bySeq(c.Seq).prefilled += c.Rows
+	}
+}
+
+// stepRows says how many rows of a step are whose.
+func (l *loop) stepRows(plan sched.Step) map[*ticket]int {
+	rows := make(map[*ticket]int, len(plan.Decode)+len(plan.Prefill))
+	for _, seq := range plan.Decode {
+		rows[l.bySeq(seq).ticket] = 1
+	}
+	for _, c := range plan.Prefill {
+		rows[l.bySeq(c.Seq).ticket] = c.Rows
+	}
+	return rows
+}
+
 func (l *loop) tasks() []sched.Task {
-	tasks := make([]sched.Task, len(l.active))
-	for i, s := range l.active {
-		tasks[i] = sched.Task{Seq: s.seq, Arrived: s.arrived, Prefill: s.prefillLeft()}
+	l.follow()
+	tasks := make([]sched.Task, 0, len(l.active))
+	for _, s := range l.active {
+		if !s.follows {
+			tasks = append(tasks, sched.Task{Seq: s.seq, Arrived: s.arrived, Agent: s.agent, Prefill: l.prefillLeft(s)})
+		}
 	}
 	return tasks
 }
@@ -215,12 +256,11 @@ func (l *loop) fill(plan sched.Step) []output {
 	for _, seq := range plan.Decode {
 		s := l.bySeq(seq)
 		outputs = append(outputs, output{s, len(l.rows)})
-		l.rows = append(l.rows, llama.Row{Seq: seq, Pos: s.evaluated, Token: s.last, Output: true})
-		s.evaluated++
+		l.rows = append(l.rows, llama.Row{Seq: seq, Pos: l.evaluated(s), Token: s.last, Output: true})
 	}
 	for _, c := range plan.Prefill {
 		s := l.bySeq(c.Seq)
-		for i := s.evaluated; i < s.evaluated+c.Rows; i++ {
+		for i, end := l.evaluated(s), l.evaluated(s)+c.Rows; i < end; i++ {
 			isLast := i == len(s.tokens)-1
 			if isLast {
 				outputs = append(outputs, output{s, len(l.rows)})
@@ -242,11 +282,11 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 	if err != nil {
 		l.reject(s.ticket, infer.Error{Code: infer.CodeInternal,
 			Message: fmt.Sprintf("The model's computation went wrong after %d tokens: %v.", s.completed, err)})
-		l.release(s)
+		l.discard(s)
 		return
 	}
 	if s.first.IsZero() {
-		s.prefilled, s.first = now, time.Now()
+		s.evaluatedAt, s.first = now, time.Now()
 	}
 	if l.vocab.IsEnd(token) {
 		l.finish(s, infer.FinishStop, "", s.text.Flush(), 0)
@@ -271,22 +311,10 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 }
 
 func (l *loop) finish(s *sequence, reason infer.FinishReason, stop, text string, tokens int) {
-	l.release(s)
+	l.rest(s)
 	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{
 		Text: text, Tokens: tokens, End: s.end(reason, stop, time.Now()),
 	}})
-}
-
-// release frees all that a sequence holds.
-func (l *loop) release(s *sequence) {
-	s.sampler.Close()
-	l.active = slices.DeleteFunc(l.active, func(o *sequence) bool { return o == s })
-	l.reserved -= s.cells()
-	if err := l.backend.Remove(s.seq); err != nil {
-		l.broken = err // neither its cells nor what they hold is known any more
-	}
-	l.freeSeqs = append(l.freeSeqs, s.seq)
-	l.ended(s.ticket)
 }
 
 func (l *loop) reject(t *ticket, e infer.Error) {
@@ -302,15 +330,6 @@ func (l *loop) failStep(plan sched.Step, err error) {
 	for _, seq := range seqs {
 		s := l.bySeq(seq)
 		l.reject(s.ticket, infer.Error{Code: infer.CodeInternal, Message: "A step could not be computed: " + err.Error() + "."})
-		l.release(s)
+		l.discard(s)
 	}
-}
-
-func (l *loop) tellPulse() {
-	active, queued := len(l.active), len(l.waiting)
-	if active == l.told.Active && queued == l.told.Queued {
-		return
-	}
-	l.told = wire.Pulse{Active: active, Queued: queued, Steps: l.steps}
-	l.send(wire.KindPulse, l.told)
 }

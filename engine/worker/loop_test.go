@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/kv"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/llama/llamatest"
 	"samovar/engine/internal/sched"
@@ -51,10 +52,22 @@ func newRig(t *testing.T, fake *llamatest.Fake, sequences int) *rig {
 	r := &rig{t: t, fake: fake, text: map[string]string{}, end: map[string]*infer.End{},
 		failed: map[string]infer.Error{}, changed: make(chan struct{}, 1), ended: make(chan error, 1)}
 	r.loop = newLoop(fakeBackend{fake}, fake, sizes{
-		cells: fake.Cells, sequences: sequences,
+		cells: fake.Cells, sequences: sequences, hot: 4,
 		steps: sched.Limits{MaxRows: fake.Rows, MinChunk: 4, ITLTarget: time.Second},
 	}, r.receive, func() {}, func(*ticket) {})
+	r.loop.verify = true
 	return r
+}
+
+// idle waits until nothing is to be done, and checks that nothing is held: what
+// is in the pool is hot.
+func (r *rig) idle() {
+	r.t.Helper()
+	r.until("idle", func() bool {
+		p := r.level.Pool
+		return r.level.Active == 0 && r.level.Queued == 0 && p.Pinned == 0 && p.Reserved == 0 && p.ActiveSequences == 0 && p.Used == r.fake.Used()
+	})
+	require.Zero(r.t, r.fake.Open(), "every sampler is closed")
 }
 
 func (r *rig) start() {
@@ -141,9 +154,7 @@ func TestManyRequestsGetWhatTheyWouldGetAlone(t *testing.T) {
 		require.Equal(t, infer.FinishLength, e.Reason)
 		require.Equal(t, len(want[id]), e.Usage.CompletionTokens)
 	}
-	r.until("idle", func() bool { return r.level.Active == 0 && r.level.Queued == 0 })
-	require.Zero(t, fake.Used(), "every cell is free again")
-	require.Zero(t, fake.Open(), "every sampler is closed")
+	r.idle()
 	require.LessOrEqual(t, fake.MostRows(), 32)
 	require.Greater(t, fake.MostRows(), 4, "prompts are batched")
 }
@@ -173,7 +184,7 @@ func TestEndsAndTheirReasons(t *testing.T) {
 	require.Equal(t, infer.FinishContext, r.end["context"].Reason)
 	require.Equal(t, infer.FinishLength, r.end["length"].Reason)
 	require.Equal(t, infer.FinishStop, r.end["turn"].Reason)
-	require.Equal(t, infer.Usage{PromptTokens: 4, CompletionTokens: len(script)}, r.end["turn"].Usage)
+	require.Equal(t, infer.Usage{PromptTokens: 4, CachedTokens: 3, CompletionTokens: len(script)}, r.end["turn"].Usage)
 }
 
 func TestCancelFreesWhatARequestHolds(t *testing.T) {
@@ -196,9 +207,7 @@ func TestCancelFreesWhatARequestHolds(t *testing.T) {
 	close(gate)
 	r.until("the other one ends", func() bool { return r.end["waiting"] != nil })
 	require.Nil(t, r.end["running"], "a cancelled request says no more")
-	r.until("idle", func() bool { return r.level.Active == 0 && r.level.Queued == 0 })
-	require.Zero(t, fake.Used())
-	require.Zero(t, fake.Open())
+	r.idle()
 }
 
 func TestABadSamplerRejectsOneRequestOnly(t *testing.T) {
@@ -240,6 +249,7 @@ func (stuckBackend) Remove(int) error { return llama.ErrCompute }
 func TestASequenceThatCannotBeEmptiedEndsTheLoop(t *testing.T) {
 	r := newRig(t, llamatest.New(100, 16), 1)
 	r.loop.backend = stuckBackend{fakeBackend{r.fake}}
+	r.loop.pool = kv.NewPool(100, 1) // the second needs the first one's sequence
 	r.start()
 	r.loop.inbox <- makeJob("first", "p", 3)
 	r.loop.inbox <- makeJob("second", "p", 3)

@@ -57,7 +57,7 @@ func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arri
 	if room < 1 {
 		return nil, p.tooLong(len(tokens), "")
 	}
-	j := &job{ticket: t, arrived: arrived, tokens: tokens, stop: r.Stop, sampling: choose(p.sampling, r.Sampling), maxTokens: r.MaxTokens}
+	j := &job{ticket: t, agent: r.Agent, arrived: arrived, deadline: r.Deadline, tokens: tokens, stop: r.Stop, sampling: choose(p.sampling, r.Sampling), maxTokens: r.MaxTokens}
 	if j.maxTokens <= 0 || j.maxTokens > room {
 		j.maxTokens, j.atContext = room, true
 	}

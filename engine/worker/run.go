@@ -78,6 +78,17 @@ type reader struct {
 
 func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 	var eng *engine
+	loaded := func() error {
+		if eng != nil {
+			return nil
+		}
+		select {
+		case eng = <-ready:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for {
 		f, err := r.frames.Read()
 		if err != nil {
@@ -89,12 +100,8 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 			if err := f.Decode(&m); err != nil {
 				return err
 			}
-			if eng == nil {
-				select {
-				case eng = <-ready:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+			if err := loaded(); err != nil {
+				return err
 			}
 			// The parent bounds how many there are. The reader itself must not
 			// wait: cancels and the parent's end come the same way.
@@ -105,6 +112,19 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 				return err
 			}
 			r.cancel(m.ID)
+		case wire.KindMeasure:
+			var m wire.Measure
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			if err := loaded(); err != nil {
+				return err
+			}
+			select {
+			case eng.loop.measures <- m:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		default:
 			return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 		}

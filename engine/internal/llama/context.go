@@ -9,12 +9,16 @@ import (
 	yzma "github.com/hybridgroup/yzma/pkg/llama"
 )
 
-// Errors of Context.Decode. After ErrPoolFull and ErrRows nothing has changed;
-// after ErrCompute the context's state is unknown.
+// Errors of a Context. After ErrPoolFull and ErrRows nothing has changed; after
+// ErrCompute the context's state is unknown.
 var (
 	ErrPoolFull = errors.New("no free cells in the KV pool")
 	ErrRows     = errors.New("rows that cannot be evaluated")
 	ErrCompute  = errors.New("llama.cpp failed to compute")
+	// ErrAborted is the answer to Abort; nothing has changed, as after ErrRows.
+	ErrAborted = errors.New("the step was aborted")
+	// ErrUnsafe refuses what this kind of model's memory would do wrongly.
+	ErrUnsafe = errors.New("not possible with this kind of model")
 )
 
 // kvTypes are the element types that both kinds of backend compute with, K and
@@ -65,10 +69,10 @@ type Context struct {
 	batch   yzma.Batch
 	threads uintptr // ggml's pool of them
 	params  ContextParams
-	// next[s] is the position that sequence s continues at.
-	next []int
-	// used counts cells; sequences share none here.
-	used int
+	// next[s] is the position that sequence s continues at. The last sequence is
+	// ours, empty but inside a call.
+	next  []int
+	abort *aborter
 	// output[i] says whether row i of the last Decode has logits.
 	output []bool
 	one    [1]yzma.SeqId
@@ -83,9 +87,9 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("the KV type %q is unknown; take one of %s", p.KVType, strings.Join(KVTypes(), ", "))
-	case p.Cells < 1 || p.Rows < 1 || p.Sequences < 1 || p.Sequences > maxSequences:
+	case p.Cells < 1 || p.Rows < 1 || p.Sequences < 1 || p.Sequences >= maxSequences:
 		return nil, fmt.Errorf("a context of %d cells, %d rows and %d sequences is not possible", p.Cells, p.Rows, p.Sequences)
-	case p.Rows < p.Sequences:
+	case p.Rows <= p.Sequences: // one more is ours
 		return nil, fmt.Errorf("%d rows a step cannot serve %d sequences", p.Rows, p.Sequences)
 	}
 	p.Rows = min(p.Rows, p.Cells) // n_batch is clamped to n_ctx, and a larger batch aborts
@@ -96,15 +100,15 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	cp.NCtx = uint32(p.Cells)
 	cp.NBatch = uint32(p.Rows)
 	cp.NUbatch = uint32(p.Rows)
-	cp.NSeqMax = uint32(p.Sequences)
-	cp.NOutputsMax = uint32(p.Sequences)
+	cp.NSeqMax = uint32(p.Sequences + 1)
+	cp.NOutputsMax = uint32(p.Sequences + 1)
 	cp.NThreads = int32(p.Threads)
 	cp.NThreadsBatch = int32(p.Threads)
 	cp.TypeK, cp.TypeV = kv, kv
 	cp.FlashAttentionType = yzma.FlashAttentionTypeEnabled
 	cp.KVUnified = 1
 	cp.SwaFull = 0
-	c := &Context{model: m, params: p, next: make([]int, p.Sequences), output: make([]bool, p.Rows)}
+	c := &Context{model: m, params: p, next: make([]int, p.Sequences+1), output: make([]bool, p.Rows)}
 	var err error
 	if c.ctx, err = yzma.InitFromModel(m.model, cp); err != nil {
 		return nil, fmt.Errorf("llama.cpp could not make a context of %d cells: there may be too little memory, "+
@@ -119,6 +123,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		return nil, err
 	}
 	yzma.AttachThreadpool(c.ctx, c.threads, c.threads)
+	c.abort = newAborter(m.lib, c.ctx)
 	c.batch = yzma.BatchInit(int32(p.Rows), 0, 1)
 	return c, nil
 }
@@ -129,15 +134,13 @@ func (c *Context) Close() {
 		_ = yzma.BatchFree(c.batch)
 		_ = yzma.Free(c.ctx)
 		c.model.lib.pools.close(c.threads)
+		c.abort.close()
 		c.ctx = 0
 	}
 }
 
 // Params returns the sizes that the context really has.
 func (c *Context) Params() ContextParams { return c.params }
-
-// Used returns the number of cells in use.
-func (c *Context) Used() int { return c.used }
 
 // Decode evaluates rows in one step. Rows of one sequence must continue it
 // without a gap. See ErrPoolFull, ErrRows and ErrCompute.
@@ -154,6 +157,7 @@ func (c *Context) Decode(rows []Row) error {
 		c.output[i] = r.Output
 	}
 	clear(c.output[len(rows):])
+	c.abort.arm(len(rows) >= abortableRows)
 	code, err := yzma.Decode(c.ctx, c.batch)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCompute, err)
@@ -167,23 +171,31 @@ func (c *Context) Decode(rows []Row) error {
 		return ErrPoolFull
 	case -1:
 		return fmt.Errorf("%w: llama.cpp refused them", ErrRows)
+	case 2:
+		return c.undo(rows)
 	default:
 		return fmt.Errorf("%w: code %d", ErrCompute, code)
 	}
 	for _, r := range rows {
 		c.next[r.Seq] = r.Pos + 1
 	}
-	c.used += len(rows)
 	return nil
+}
+
+// undo takes back the cells that an aborted step left behind.
+func (c *Context) undo(rows []Row) error {
+	for _, r := range rows {
+		if ok, err := yzma.MemorySeqRm(c.mem, yzma.SeqId(r.Seq), yzma.Pos(c.next[r.Seq]), -1); err != nil || !ok {
+			return fmt.Errorf("%w: an aborted step cannot be taken back", ErrCompute)
+		}
+	}
+	return ErrAborted
 }
 
 // check holds what llama_decode would abort on, or accept wrongly.
 func (c *Context) check(rows []Row) error {
 	if len(rows) == 0 || len(rows) > c.params.Rows {
 		return fmt.Errorf("%w: %d of them, 1 to %d are possible", ErrRows, len(rows), c.params.Rows)
-	}
-	if c.used+len(rows) > c.params.Cells {
-		return ErrPoolFull
 	}
 	outputs := 0
 	expect := make(map[int]int, c.params.Sequences)
@@ -209,20 +221,6 @@ func (c *Context) check(rows []Row) error {
 	if outputs > c.params.Sequences {
 		return fmt.Errorf("%w: %d outputs, at most %d are possible", ErrRows, outputs, c.params.Sequences)
 	}
-	return nil
-}
-
-// Remove empties a sequence and frees its cells.
-func (c *Context) Remove(seq int) error {
-	if seq < 0 || seq >= c.params.Sequences {
-		return fmt.Errorf("%w: sequence %d of %d", ErrRows, seq, c.params.Sequences)
-	}
-	ok, err := yzma.MemorySeqRm(c.mem, yzma.SeqId(seq), -1, -1)
-	if err != nil || !ok {
-		return fmt.Errorf("sequence %d could not be removed: %w", seq, errors.Join(err, ErrCompute))
-	}
-	c.used -= c.next[seq]
-	c.next[seq] = 0
 	return nil
 }
 

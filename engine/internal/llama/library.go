@@ -28,6 +28,8 @@ type Library struct {
 	// calls it twice and hands C a nil pointer for text that contains a NUL.
 	tokenize ffi.Fun
 	pools    *threadpools
+	setAbort ffi.Fun
+	strlen   uintptr
 }
 
 var loadOnce struct {
@@ -76,6 +78,9 @@ func load(dir string) (*Library, error) {
 	}
 	lib := &Library{}
 	if lib.tokenize, err = prepTokenize(dir); err != nil {
+		return nil, err
+	}
+	if lib.setAbort, lib.strlen, err = prepAbort(dir); err != nil {
 		return nil, err
 	}
 	quiet()

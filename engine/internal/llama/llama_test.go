@@ -129,7 +129,7 @@ func TestDecodeRefusesWhatWouldAbort(t *testing.T) {
 	for name, r := range bad {
 		require.ErrorIs(t, c.Decode(r), llama.ErrRows, name)
 	}
-	require.Zero(t, c.Used())
+	require.Zero(t, c.Len(0))
 	require.ErrorIs(t, c.Remove(99), llama.ErrRows)
 	require.NoError(t, c.Decode(rows(0, 0, ok...)))
 	require.ErrorIs(t, c.Decode(rows(0, 0, ok...)), llama.ErrRows, "a rewind")
@@ -143,7 +143,7 @@ func TestAFullPoolIsAnErrorAndNothingElse(t *testing.T) {
 	for pos := 0; pos < 256; pos += 64 {
 		require.NoError(t, c.Decode(rows(0, pos, make([]llama.Token, 64)...)))
 	}
-	require.Equal(t, 256, c.Used())
+	require.Equal(t, 256, c.Len(0)+c.Len(1)+c.Len(2)+c.Len(3))
 	require.ErrorIs(t, c.Decode(rows(1, 0, 5)), llama.ErrPoolFull)
 	require.NoError(t, c.Remove(0))
 	require.NoError(t, c.Decode(rows(1, 0, 5)))

@@ -12,6 +12,8 @@ type Task struct {
 	Seq int
 	// Arrived is when its request came in.
 	Arrived time.Time
+	// Agent is who asks; empty if unknown. See Plan.
+	Agent string
 	// Prefill is how many tokens of its prompt are still to be evaluated. 0
 	// means that the sequence is decoding.
 	Prefill int
@@ -21,8 +23,10 @@ type Task struct {
 type Limits struct {
 	// MaxRows is the most rows that a step may have: the micro-batch.
 	MaxRows int
-	// MinChunk is the fewest prefill rows worth a step beside decoding
-	// sequences; smaller chunks compute inefficiently (ENGINE.md §4).
+	// MinChunk is the fewest prefill rows of a step beside decoding sequences:
+	// what a prompt gets even if that misses the target. Chunks below 64 compute
+	// inefficiently (ENGINE.md §4), so that a large one makes prompts sooner ready
+	// and a small one streams smoother.
 	MinChunk int
 	// ITLTarget is how long a step may take while somebody is decoding: their
 	// inter-token latency.
@@ -33,9 +37,13 @@ type Limits struct {
 type Cost struct {
 	// Decode is a step's time with decode rows only.
 	Decode time.Duration
-	// PrefillRow is the time that one prefill row adds.
-	PrefillRow time.Duration
+	// PrefillRow is the time of one prefill row in a step of its own, MixedRow what
+	// it adds to a step in which others decode: smaller chunks, and slower kernels.
+	PrefillRow, MixedRow time.Duration
 }
+
+// mixedRow is MixedRow, or twice PrefillRow until it was measured (ENGINE.md §4).
+func (c Cost) mixedRow() time.Duration { return cmp.Or(c.MixedRow, 2*c.PrefillRow) }
 
 // Step is what to compute next. An empty Step means that there is nothing to do.
 type Step struct {
@@ -61,7 +69,9 @@ func (s Step) Rows() int {
 
 // Plan returns the next step: a row for every decoding sequence (the longest
 // waiting first, should there be more than MaxRows), then chunks of prompts up
-// to the budget, shortest remaining first with ageing (see priority).
+// to the budget, shortest remaining first with ageing (see priority). Prompts of
+// one agent count as one after the other, so that an agent with many does not push
+// aside those with one.
 func Plan(tasks []Task, lim Limits, cost Cost, now time.Time) Step {
 	var step Step
 	var waiting []Task
@@ -76,12 +86,7 @@ func Plan(tasks []Task, lim Limits, cost Cost, now time.Time) Step {
 		step.Decode = oldest(tasks, lim.MaxRows)
 	}
 	budget := prefillBudget(len(step.Decode), lim, cost)
-	slices.SortStableFunc(waiting, func(a, b Task) int {
-		return cmp.Or(
-			cmp.Compare(priority(a, cost, now), priority(b, cost, now)),
-			a.Arrived.Compare(b.Arrived),
-			cmp.Compare(a.Seq, b.Seq))
-	})
+	order(waiting, cost, now)
 	for _, t := range waiting {
 		if budget <= 0 {
 			break
@@ -102,10 +107,33 @@ func prefillBudget(decoding int, lim Limits, cost Cost) int {
 		return room
 	}
 	rows := lim.MinChunk
-	if cost.PrefillRow > 0 {
-		rows = max(rows, int((lim.ITLTarget-cost.Decode)/cost.PrefillRow))
+	if row := cost.mixedRow(); row > 0 {
+		rows = max(rows, int((lim.ITLTarget-cost.Decode)/row))
 	}
 	return max(0, min(room, rows))
+}
+
+// order sorts prompts, the first to be computed first.
+func order(waiting []Task, cost Cost, now time.Time) {
+	rank := make(map[int]time.Duration, len(waiting))
+	sort := func() {
+		slices.SortStableFunc(waiting, func(a, b Task) int {
+			return cmp.Or(cmp.Compare(rank[a.Seq], rank[b.Seq]), a.Arrived.Compare(b.Arrived), cmp.Compare(a.Seq, b.Seq))
+		})
+	}
+	for _, t := range waiting {
+		rank[t.Seq] = priority(t, cost, now)
+	}
+	sort()
+	ahead := map[string]time.Duration{}
+	for _, t := range waiting {
+		if t.Agent == "" {
+			continue
+		}
+		rank[t.Seq] += ahead[t.Agent]
+		ahead[t.Agent] += time.Duration(t.Prefill) * cost.prefillRow()
+	}
+	sort()
 }
 
 // defaultPrefillRow stands for an unmeasured cost; it only sets how fast a
@@ -116,12 +144,10 @@ const defaultPrefillRow = 2 * time.Millisecond
 // takes, less the time it has waited. A prompt that has waited for as long as
 // it needs thus goes before every newcomer, so that nothing starves.
 func priority(t Task, cost Cost, now time.Time) time.Duration {
-	row := cost.PrefillRow
-	if row <= 0 {
-		row = defaultPrefillRow
-	}
-	return time.Duration(t.Prefill)*row - now.Sub(t.Arrived)
+	return time.Duration(t.Prefill)*cost.prefillRow() - now.Sub(t.Arrived)
 }
+
+func (c Cost) prefillRow() time.Duration { return cmp.Or(c.PrefillRow, defaultPrefillRow) }
 
 // oldest returns the n decoding sequences that arrived first.
 func oldest(tasks []Task, n int) []int {
@@ -149,11 +175,10 @@ func (m *Meter) Observe(s Step, d time.Duration) {
 	case prefill == 0 && len(s.Decode) > 0:
 		m.cost.Decode = blend(m.cost.Decode, d)
 	case prefill > 0:
-		if len(s.Decode) > 0 {
-			d -= m.cost.Decode
-		}
-		if d > 0 {
+		if len(s.Decode) == 0 {
 			m.cost.PrefillRow = blend(m.cost.PrefillRow, d/time.Duration(prefill))
+		} else if d -= m.cost.Decode; d > 0 {
+			m.cost.MixedRow = blend(m.cost.MixedRow, d/time.Duration(prefill))
 		}
 	}
 }

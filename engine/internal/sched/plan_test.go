@@ -11,7 +11,7 @@ import (
 var (
 	epoch = time.Unix(1_000_000, 0)
 	lim   = Limits{MaxRows: 512, MinChunk: 64, ITLTarget: 250 * time.Millisecond}
-	cost  = Cost{Decode: 30 * time.Millisecond, PrefillRow: 2 * time.Millisecond}
+	cost  = Cost{Decode: 30 * time.Millisecond, PrefillRow: time.Millisecond, MixedRow: 2 * time.Millisecond}
 )
 
 func decoding(seq int) Task { return Task{Seq: seq, Arrived: epoch} }
@@ -40,8 +40,20 @@ func TestPlan(t *testing.T) {
 			want: Step{Decode: []int{1}, Prefill: []Chunk{{2, 110}}}, // (250−30)/2
 		},
 		"but never below the smallest useful chunk": {
-			tasks: []Task{decoding(1), prefilling(2, 2000, 0)}, cost: Cost{Decode: time.Second, PrefillRow: time.Second},
+			tasks: []Task{decoding(1), prefilling(2, 2000, 0)}, cost: Cost{Decode: time.Second, MixedRow: time.Second},
 			want: Step{Decode: []int{1}, Prefill: []Chunk{{2, 64}}},
+		},
+		"beside decoding a row costs twice what it does alone, until measured": {
+			tasks: []Task{decoding(1), prefilling(2, 2000, 0)}, cost: Cost{Decode: 50 * time.Millisecond, PrefillRow: time.Millisecond},
+			want: Step{Decode: []int{1}, Prefill: []Chunk{{2, 100}}},
+		},
+		"an agent's prompts count as one after the other": {
+			tasks: []Task{of("many", prefilling(1, 300, 2)), of("many", prefilling(2, 300, 1)), of("one", prefilling(3, 400, 0))}, cost: cost,
+			want: Step{Prefill: []Chunk{{1, 300}, {3, 212}}},
+		},
+		"unknown agents are nobody's": {
+			tasks: []Task{prefilling(1, 300, 2), prefilling(2, 300, 1), of("one", prefilling(3, 400, 0))}, cost: cost,
+			want: Step{Prefill: []Chunk{{1, 300}, {2, 212}}},
 		},
 		"unknown cost is careful": {
 			tasks: []Task{decoding(1), prefilling(2, 2000, 0)},
@@ -62,11 +74,28 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func of(agent string, t Task) Task {
+	t.Agent = agent
+	return t
+}
+
+func TestPick(t *testing.T) {
+	c := func(agent string, seconds int) Candidate {
+		return Candidate{Agent: agent, Arrived: epoch.Add(time.Duration(seconds) * time.Second)}
+	}
+	active := map[string]int{"busy": 2, "some": 1, "": 9}
+	require.Equal(t, 0, Pick([]Candidate{c("busy", 0)}, active))
+	require.Equal(t, 1, Pick([]Candidate{c("busy", 0), c("new", 5), c("new", 6)}, active))
+	require.Equal(t, 2, Pick([]Candidate{c("busy", 0), c("some", 1), c("", 9)}, active), "unknown ones have nothing at work")
+	require.Equal(t, 1, Pick([]Candidate{c("busy", 3), c("busy", 2)}, active))
+}
+
 // randomTasks has a distinct sequence for each task.
 func randomTasks(r *rand.Rand) []Task {
 	tasks := make([]Task, r.IntN(40))
 	for i := range tasks {
 		tasks[i] = Task{Seq: i, Arrived: epoch.Add(-time.Duration(r.IntN(60_000)) * time.Millisecond)}
+		tasks[i].Agent = []string{"", "a", "b"}[r.IntN(3)]
 		if r.IntN(2) == 0 {
 			tasks[i].Prefill = 1 + r.IntN(9000)
 		}
@@ -79,7 +108,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 	for range 5000 {
 		tasks := randomTasks(r)
 		lim := Limits{MaxRows: 1 + r.IntN(600), MinChunk: 64, ITLTarget: 250 * time.Millisecond}
-		cost := Cost{Decode: time.Duration(r.IntN(100)) * time.Millisecond, PrefillRow: time.Duration(r.IntN(5000)) * time.Microsecond}
+		cost := Cost{Decode: time.Duration(r.IntN(100)) * time.Millisecond, PrefillRow: time.Duration(r.IntN(5000)) * time.Microsecond, MixedRow: time.Duration(r.IntN(9000)) * time.Microsecond}
 		step := Plan(tasks, lim, cost, epoch)
 
 		require.LessOrEqual(t, step.Rows(), lim.MaxRows, "budget")
@@ -141,7 +170,10 @@ func TestMeterLearnsBothCosts(t *testing.T) {
 		m.Observe(Step{Decode: []int{1, 2}, Prefill: []Chunk{{3, 100}}}, 340*time.Millisecond)
 	}
 	require.InDelta(t, 40*time.Millisecond, m.Cost().Decode, float64(time.Millisecond))
-	require.InDelta(t, 3*time.Millisecond, m.Cost().PrefillRow, float64(100*time.Microsecond))
+	require.InDelta(t, 3*time.Millisecond, m.Cost().MixedRow, float64(100*time.Microsecond))
+	require.Zero(t, m.Cost().PrefillRow)
+	m.Observe(Step{Prefill: []Chunk{{3, 100}}}, 200*time.Millisecond)
+	require.Equal(t, 2*time.Millisecond, m.Cost().PrefillRow)
 	m.Observe(Step{}, time.Second)
 	require.InDelta(t, 40*time.Millisecond, m.Cost().Decode, float64(time.Millisecond))
 }

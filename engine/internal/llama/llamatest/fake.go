@@ -1,9 +1,11 @@
 package llamatest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 
 	"samovar/engine/internal/llama"
@@ -22,17 +24,20 @@ type Fake struct {
 	// Fail, if it returns an error, is what Decode answers.
 	Fail func() error
 
-	mu     sync.Mutex
-	tokens map[int][]llama.Token
-	out    map[int]int // row of the last step → sequence
-	open   int         // samplers not closed
+	mu    sync.Mutex
+	cells map[int][]*cell // by sequence
+	out   map[int]int     // row of the last step → sequence
+	open  int             // samplers not closed
 	// Steps counts the Decode calls that computed, MostRows is their largest.
-	steps, mostRows int
+	steps, mostRows, rows int
 }
+
+// cell is one token's place; sequences that share it have the same pointer.
+type cell struct{ token llama.Token }
 
 // New returns a Fake with room for cells tokens.
 func New(cells, rows int) *Fake {
-	return &Fake{Cells: cells, Rows: rows, tokens: map[int][]llama.Token{}}
+	return &Fake{Cells: cells, Rows: rows, cells: map[int][]*cell{}}
 }
 
 // Hash is the default Next: a letter that depends on every token before it.
@@ -61,15 +66,16 @@ func (f *Fake) Decode(rows []llama.Row) error {
 	}
 	f.out = map[int]int{}
 	for i, r := range rows {
-		if r.Pos != len(f.tokens[r.Seq]) {
-			return fmt.Errorf("%w: sequence %d continues at %d, not %d", llama.ErrRows, r.Seq, len(f.tokens[r.Seq]), r.Pos)
+		if r.Pos != len(f.cells[r.Seq]) {
+			return fmt.Errorf("%w: sequence %d continues at %d, not %d", llama.ErrRows, r.Seq, len(f.cells[r.Seq]), r.Pos)
 		}
-		f.tokens[r.Seq] = append(f.tokens[r.Seq], r.Token)
+		f.cells[r.Seq] = append(slices.Clip(f.cells[r.Seq]), &cell{r.Token})
 		if r.Output {
 			f.out[i] = r.Seq
 		}
 	}
 	f.steps++
+	f.rows += len(rows)
 	f.mostRows = max(f.mostRows, len(rows))
 	return nil
 }
@@ -78,8 +84,59 @@ func (f *Fake) Decode(rows []llama.Row) error {
 func (f *Fake) Remove(seq int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.tokens, seq)
+	delete(f.cells, seq)
 	return nil
+}
+
+// Share implements the loop's backend.
+func (f *Fake) Share(src, dst, n int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n > len(f.cells[src]) || src == dst {
+		return fmt.Errorf("%w: %d tokens of sequence %d", llama.ErrRows, n, src)
+	}
+	f.cells[dst] = slices.Clone(f.cells[src][:n])
+	return nil
+}
+
+// Take implements the loop's backend.
+func (f *Fake) Take(seq, from, to int) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var data []byte
+	for _, c := range f.cells[seq][from:to] {
+		data = binary.LittleEndian.AppendUint32(data, uint32(c.token))
+	}
+	return data, nil
+}
+
+// Put implements the loop's backend.
+func (f *Fake) Put(seq int, data []byte, from, to int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if from != len(f.cells[seq]) || 4*(to-from) != len(data) || f.used()+to-from > f.Cells {
+		return fmt.Errorf("%w: [%d, %d) of sequence %d", llama.ErrRows, from, to, seq)
+	}
+	for ; len(data) > 0; data = data[4:] {
+		f.cells[seq] = append(slices.Clip(f.cells[seq]), &cell{llama.Token(binary.LittleEndian.Uint32(data))})
+	}
+	return nil
+}
+
+// Abort and Resume implement the loop's backend: the fake's steps end at once.
+func (f *Fake) Abort() {}
+
+// Resume: see Abort.
+func (f *Fake) Resume() {}
+
+// Verify implements the loop's backend.
+func (f *Fake) Verify(int) error { return nil }
+
+// Len returns how many tokens a sequence holds.
+func (f *Fake) Len(seq int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.cells[seq])
 }
 
 // Used returns the number of cells in use, Open the number of open samplers.
@@ -103,12 +160,30 @@ func (f *Fake) MostRows() int {
 	return f.mostRows
 }
 
+// Computed returns how many rows were computed.
+func (f *Fake) Computed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rows
+}
+
 func (f *Fake) used() int {
-	n := 0
-	for _, t := range f.tokens {
-		n += len(t)
+	unique := map[*cell]bool{}
+	for _, cells := range f.cells {
+		for _, c := range cells {
+			unique[c] = true
+		}
 	}
-	return n
+	return len(unique)
+}
+
+// history returns a sequence's tokens.
+func (f *Fake) history(seq int) []llama.Token {
+	tokens := make([]llama.Token, len(f.cells[seq]))
+	for i, c := range f.cells[seq] {
+		tokens[i] = c.token
+	}
+	return tokens
 }
 
 // NewSampler returns a sampler that takes what Next says.
@@ -138,9 +213,9 @@ func (s *Sampler) Sample(row int) (llama.Token, error) {
 		return 0, fmt.Errorf("%w: row %d has no logits", llama.ErrRows, row)
 	}
 	if f.Next != nil {
-		return f.Next(f.tokens[seq]), nil
+		return f.Next(f.history(seq)), nil
 	}
-	return Hash(f.tokens[seq]), nil
+	return Hash(f.history(seq)), nil
 }
 
 // Close frees the sampler; closing twice is a bug of the caller and panics.

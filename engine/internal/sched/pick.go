@@ -1,0 +1,30 @@
+package sched
+
+import "time"
+
+// Candidate is a request that waits for a sequence.
+type Candidate struct {
+	Arrived time.Time
+	// Agent is who asks; empty if unknown, and then it is nobody else.
+	Agent string
+}
+
+// Pick returns which candidate is next: of the agents that have the fewest
+// requests at work (active, by agent), the one that arrived first. There must be
+// at least one candidate.
+func Pick(waiting []Candidate, active map[string]int) int {
+	load := func(c Candidate) int {
+		if c.Agent == "" {
+			return 0
+		}
+		return active[c.Agent]
+	}
+	best := 0
+	for i, c := range waiting[1:] {
+		b := waiting[best]
+		if load(c) < load(b) || load(c) == load(b) && c.Arrived.Before(b.Arrived) {
+			best = i + 1
+		}
+	}
+	return best
+}

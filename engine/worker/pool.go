@@ -1,0 +1,321 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/kv"
+	"samovar/engine/internal/prompt"
+	"samovar/engine/internal/sched"
+	"samovar/engine/internal/wire"
+)
+
+// evaluated is how many tokens of s are in the pool: the next position.
+func (l *loop) evaluated(s *sequence) int { return len(l.pool.Sequence(s.seq).Tokens) }
+
+// prefillLeft is how many prompt tokens of s are still to be evaluated.
+func (l *loop) prefillLeft(s *sequence) int { return max(0, len(s.tokens)-l.evaluated(s)) }
+
+// reserved is how many cells the active sequences may still come to need.
+func (l *loop) reserved() int {
+	n := 0
+	for _, s := range l.active {
+		n += max(0, s.cells()-l.evaluated(s))
+	}
+	return n
+}
+
+// bind gives waiting jobs a sequence as long as there is one and the cells that
+// the job may need are free or can be freed. The first that does not fit holds the
+// rest back, so that large requests are not overtaken for ever.
+func (l *loop) bind() {
+	for len(l.waiting) > 0 && len(l.active) < l.sizes.sequences && l.broken == nil {
+		candidates := make([]sched.Candidate, len(l.waiting))
+		for i, j := range l.waiting {
+			candidates[i] = sched.Candidate{Arrived: j.arrived, Agent: j.agent}
+		}
+		atWork := map[string]int{}
+		for _, s := range l.active {
+			atWork[s.agent]++
+		}
+		i := sched.Pick(candidates, atWork)
+		if !l.seat(l.waiting[i]) {
+			return
+		}
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	}
+}
+
+// seat binds one job to a sequence that begins with what the pool has of its
+// prompt. It returns false if the job does not fit now.
+func (l *loop) seat(j *job) bool {
+	// The last token is always computed: its logits are sampled.
+	match := l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole)
+	if l.pool.Pinned()+l.reserved()+j.cells()-match.Pinned > l.sizes.cells {
+		return false
+	}
+	sampler, err := l.backend.NewSampler(j.sampling)
+	if err != nil {
+		l.reject(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
+		return true
+	}
+	now := time.Now()
+	s := &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now, common: map[*sequence]int{}}
+	if match.Whole {
+		s.seq = match.Seq
+		l.pool.Activate(s.seq, j.agent, now)
+	} else {
+		keep := kv.NoSequence
+		if match.Tokens > 0 {
+			keep = match.Seq
+		}
+		victims, ok := l.pool.PlanEviction(0, true, keep)
+		if !ok { // the only idle one is the match, and cannot be cut
+			match.Tokens = 0
+			victims, _ = l.pool.PlanEviction(0, true, kv.NoSequence)
+		}
+		if l.evict(victims); l.broken != nil {
+			sampler.Close()
+			return false
+		}
+		s.seq, _ = l.pool.Open(j.agent, now)
+		if match.Tokens > 0 {
+			l.share(match.Seq, s, match.Tokens)
+		}
+	}
+	for _, o := range l.active {
+		if n := min(kv.CommonPrefix(s.tokens, o.tokens), len(s.tokens)-1, len(o.tokens)-1); n > 0 && !l.sizes.whole {
+			s.common[o], o.common[s] = n, n
+		}
+	}
+	l.active = append(l.active, s)
+	return true
+}
+
+func (l *loop) share(from int, s *sequence, n int) {
+	if err := l.backend.Share(from, s.seq, n); err != nil {
+		l.broken = err
+		return
+	}
+	l.pool.Share(from, s.seq, n)
+}
+
+// follow finds prompts with a common beginning that none has computed yet. The
+// one with the least left leads, the others wait for it and then share its cells.
+func (l *loop) follow() {
+	for _, s := range l.active {
+		left := l.prefillLeft(s)
+		if left == 0 {
+			s.follows = false
+			continue
+		}
+		had := s.follows
+		s.follows = false
+		for o, common := range s.common {
+			ahead := l.prefillLeft(o)
+			before := ahead < left || ahead == left && (o.arrived.Before(s.arrived) || o.arrived.Equal(s.arrived) && o.seq < s.seq)
+			if ahead > 0 && before && common > l.evaluated(s) && common > l.evaluated(o) {
+				s.follows = true
+				break
+			}
+		}
+		if had && !s.follows {
+			if m := l.pool.Lookup(s.tokens, len(s.tokens)-1, false); m.Tokens > l.evaluated(s) && m.Seq != s.seq {
+				l.share(m.Seq, s, m.Tokens)
+			}
+		}
+	}
+}
+
+// makeRoom evicts until the rows of a step have free cells. What active sequences
+// may need was counted when they were bound, so idle ones suffice.
+func (l *loop) makeRoom(rows int) {
+	victims, _ := l.pool.PlanEviction(rows, false, kv.NoSequence)
+	l.evict(victims)
+}
+
+func (l *loop) evict(seqs []int) {
+	for _, seq := range seqs {
+		if err := l.backend.Remove(seq); err != nil {
+			l.broken = err
+			return
+		}
+		l.pool.Evict(seq)
+	}
+}
+
+// rest ends the work on a sequence; what it holds stays hot.
+func (l *loop) rest(s *sequence) {
+	l.leave(s)
+	if l.evaluated(s) == 0 {
+		l.empty(s)
+		return
+	}
+	l.pool.Rest(s.seq, time.Now())
+}
+
+// discard ends the work on a sequence and forgets what it holds.
+func (l *loop) discard(s *sequence) {
+	l.leave(s)
+	l.empty(s)
+}
+
+func (l *loop) empty(s *sequence) {
+	if err := l.backend.Remove(s.seq); err != nil {
+		l.broken = err // neither its cells nor what they hold is known any more
+		return
+	}
+	l.pool.Remove(s.seq)
+}
+
+func (l *loop) leave(s *sequence) {
+	s.sampler.Close()
+	l.active = slices.DeleteFunc(l.active, func(o *sequence) bool { return o == s })
+	for _, o := range l.active {
+		delete(o.common, s)
+	}
+	l.ended(s.ticket)
+}
+
+// How often, in steps, the pool is looked after, and the most bytes that are moved
+// at a time.
+const (
+	lookAfterEvery = 16
+	maxMoveBytes   = 512 << 20
+)
+
+// What moving a byte of KV costs, out and in (ENGINE.md §5: 8 GB/s each way).
+const moveByte = 0.25 // ns
+
+// prices are those of this model on this machine, as far as measured.
+func (l *loop) prices() kv.Prices {
+	back := l.meter.Cost().PrefillRow
+	if back == 0 {
+		back = 2 * time.Millisecond
+	}
+	return kv.Prices{
+		SkipCell: l.sizes.skipCell,
+		Return:   back,
+		MoveCell: time.Duration(moveByte * float64(l.sizes.cellBytes)),
+	}
+}
+
+// lookAfterPool lets idle sequences leave that cost more than they save, and
+// compacts the pool when the steps ahead repay it.
+func (l *loop) lookAfterPool() {
+	if l.verify {
+		l.broken = errors.Join(l.broken, l.compare())
+	}
+	if l.since++; l.since < lookAfterEvery || l.broken != nil {
+		return
+	}
+	l.evict(l.pool.Charge(l.since, l.prices()))
+	l.since = 0
+	if !l.sizes.whole && l.pool.Used()*l.sizes.cellBytes <= maxMoveBytes && l.pool.ShouldCompact(l.stepsAhead(), l.prices()) {
+		l.broken = errors.Join(l.broken, l.compact())
+	}
+}
+
+// stepsAhead guesses for how many steps the pool stays as it is: answers end on
+// average half way to their limit.
+func (l *loop) stepsAhead() int {
+	const most = 1000
+	steps := 0
+	for _, s := range l.active {
+		steps = max(steps, (s.maxTokens-s.completed)/2)
+	}
+	return min(steps, most)
+}
+
+// compact moves all sequences to the beginning of the pool.
+func (l *loop) compact() error {
+	moves := l.pool.PlanCompaction()
+	data := make([][]byte, len(moves))
+	for i, m := range moves {
+		if m.From == m.To {
+			continue
+		}
+		var err error
+		if data[i], err = l.backend.Take(m.Seq, m.From, m.To); err != nil {
+			return err
+		}
+	}
+	for _, m := range moves {
+		if err := l.backend.Remove(m.Seq); err != nil {
+			return err
+		}
+	}
+	for i, m := range moves {
+		if m.From > 0 {
+			if err := l.backend.Share(m.With, m.Seq, m.From); err != nil {
+				return err
+			}
+		}
+		if m.From == m.To {
+			continue
+		}
+		if err := l.backend.Put(m.Seq, data[i], m.From, m.To); err != nil {
+			return err
+		}
+	}
+	l.pool.Compacted(moves)
+	return nil
+}
+
+// compare is the debug check of the account against the backend's view.
+func (l *loop) compare() error {
+	var err error
+	l.pool.Sequences(func(seq int, s *kv.Sequence) {
+		if e := l.backend.Verify(seq); e != nil {
+			err = errors.Join(err, e)
+		}
+		if n := l.backend.Len(seq); n != len(s.Tokens) {
+			err = errors.Join(err, fmt.Errorf("sequence %d has %d tokens, its account %d", seq, n, len(s.Tokens)))
+		}
+	})
+	if l.pool.Pinned()+l.reserved() > l.sizes.cells {
+		err = errors.Join(err, fmt.Errorf("%d pinned and %d reserved of %d cells", l.pool.Pinned(), l.reserved(), l.sizes.cells))
+	}
+	return err
+}
+
+// pulseEvery is how often a busy worker says how it is.
+const pulseEvery = 100 * time.Millisecond
+
+// tellPulse sends the worker's state if what it has to do has changed, or if it is
+// time.
+func (l *loop) tellPulse(now time.Time) {
+	active, queued := len(l.active), len(l.waiting)
+	same := active == l.told.Active && queued == l.told.Queued && (active > 0 || l.pool.Used() == l.told.Pool.Used)
+	if same && (l.steps.Count == l.told.Steps.Count || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
+		return
+	}
+	cost := l.meter.Cost()
+	l.steps.DecodeStep, l.steps.PrefillRow = cost.Decode, cost.PrefillRow
+	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps}, now
+	l.told.Steps.TimeBuckets = slices.Clone(l.steps.TimeBuckets)
+	l.told.Steps.RowBuckets = slices.Clone(l.steps.RowBuckets)
+	l.send(wire.KindPulse, l.told)
+}
+
+func (l *loop) poolStatus() infer.Pool {
+	p := infer.Pool{
+		Cells: l.pool.Cells(), Used: l.pool.Used(), Shared: l.pool.Shared(), Pinned: l.pool.Pinned(), Reserved: l.reserved(),
+		Idle: l.pool.Idle(), Free: l.pool.Free(), Span: l.pool.Span(),
+		Evictions: l.pool.Evictions(), Compactions: l.pool.Compactions(),
+	}
+	l.pool.Sequences(func(seq int, s *kv.Sequence) {
+		if s.Active {
+			p.ActiveSequences++
+		} else {
+			p.IdleSequences++
+		}
+		p.Sequences = append(p.Sequences, infer.PoolSequence{
+			Seq: seq, Agent: s.Agent, Active: s.Active, Tokens: len(s.Tokens), Shared: l.pool.SharedBy(seq),
+		})
+	})
+	return p
+}
