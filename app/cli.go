@@ -22,6 +22,7 @@ type commandLine struct {
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
+		Stress stressFlags `cmd:"" help:"Put a server under load and judge how it bears it."`
 	} `cmd:"" help:"Measure this machine."`
 }
 
@@ -52,11 +53,22 @@ type decodeFlags struct {
 	JSON       bool   `help:"Print JSON."`
 }
 
+type stressFlags struct {
+	modelFlags `embed:""`
+	URL        string `name:"url" placeholder:"URL" help:"Measure this server instead of serving a model; any that speaks the surface."`
+	Scenario   string `placeholder:"NAME,…" help:"What to play: all, or some of levels, patient, burst, agents, identical, rate, health, mixed, disconnect, slow, storm, recovery, sustained, soak."`
+	API        string `name:"api" placeholder:"NAME" help:"Surface to use: openai or anthropic."`
+	Quick      bool   `help:"Everything small, in a minute or two: to see that it works."`
+	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
+	JSON       bool   `help:"Print JSON."`
+}
+
 // The commands, as kong spells them.
 const (
 	cmdServe       = "serve"
 	cmdVersion     = "version"
 	cmdBenchDecode = "bench decode"
+	cmdBenchStress = "bench stress"
 )
 
 // invocation is a parsed command line.
@@ -103,7 +115,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Bench.Decode.JSON,
+		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Stress.JSON,
 		flags:   settingsOf(parsed),
 	}, nil
 }

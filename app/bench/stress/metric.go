@@ -91,6 +91,9 @@ func (l Limit) judge(got, slack float64) report.Verdict {
 	} else {
 		pass = got <= want
 	}
+	if want == 0 && !l.AtLeast {
+		sign = "" // none
+	}
 	return report.Verdict{Name: metrics[l.Metric].words, Pass: pass, Got: l.Metric.print(got), Want: sign + l.Metric.print(want)}
 }
 
