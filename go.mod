@@ -7,6 +7,7 @@ require (
 	github.com/adrg/xdg v0.5.3
 	github.com/alecthomas/kong v1.17.0
 	github.com/ardanlabs/jinja v1.1.0
+	github.com/dustin/go-humanize v1.1.0
 	github.com/ebitengine/purego v0.10.0
 	github.com/gofrs/flock v0.13.1
 	github.com/hybridgroup/yzma v1.26.0

@@ -43,7 +43,7 @@ func benchDecode(ctx context.Context, p Process, inv invocation, s config.Settin
 	quiet := slog.New(slog.DiscardHandler)
 	eng := engine.New(engine.Config{
 		WorkerPath: worker, LibDir: libs, StateDir: state, Model: model,
-		ContextTokens: s.ContextTokens, KVType: s.KVType, Threads: s.Threads, Log: quiet,
+		ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads, Log: quiet,
 	})
 	ln, err := listen.TCP(ctx, "127.0.0.1:0")
 	if err != nil {

@@ -26,17 +26,20 @@ type commandLine struct {
 }
 
 type modelFlags struct {
-	Model   string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
-	Shape   string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
-	Ctx     string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
-	KV      string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
-	Threads string `placeholder:"N" help:"Compute threads; 0 chooses."`
+	Model    string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
+	Shape    string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
+	Ctx      string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
+	KV       string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
+	KVMemory string `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 2GiB; 0 chooses."`
+	Threads  string `placeholder:"N" help:"Compute threads; 0 chooses."`
 }
 
 type serveFlags struct {
 	Addr         string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
 	AddrFile     string `placeholder:"FILE" help:"Write the address there once listening."`
 	modelFlags   `embed:""`
+	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
+	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
 	ChatTemplate string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
 }
 
