@@ -110,14 +110,15 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 	// One timer serves many events: when it fires, it is set again for what is left
 	// since the last one.
 	quietUntil := time.Now().Add(keepAlive)
-	waiting, stop := context.WithDeadline(ctx, quietUntil)
-	defer func() { stop() }()
+	var wait patience
+	wait.until(ctx, quietUntil)
+	defer func() { wait.stop() }()
 	for {
-		event, err := next(waiting, stream)
+		event, err := next(wait.ctx, stream)
 		switch {
 		case ctx.Err() != nil:
 			return out.fail(context.Cause(ctx))
-		case err != nil && waiting.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+		case err != nil && wait.ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):
 			now := time.Now()
 			if quiet := !now.Before(quietUntil); quiet {
 				if err := out.idle(); err != nil {
@@ -125,8 +126,8 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 				}
 				quietUntil = now.Add(keepAlive)
 			}
-			stop()
-			waiting, stop = context.WithDeadline(ctx, quietUntil)
+			wait.stop()
+			wait.until(ctx, quietUntil)
 			continue
 		default:
 			done, err := deliver(event, err, out)
@@ -139,6 +140,16 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 		}
 		quietUntil = time.Now().Add(keepAlive)
 	}
+}
+
+// patience is a context that ends at a time that is set more than once.
+type patience struct {
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
+func (p *patience) until(parent context.Context, t time.Time) {
+	p.ctx, p.stop = context.WithDeadline(parent, t)
 }
 
 // next calls Next. A panic in it becomes an error, which a stream that has begun
