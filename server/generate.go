@@ -107,19 +107,28 @@ type sink interface {
 // nothing came for keepAlive. It returns when the answer has ended. One goroutine
 // does it all: a hand-over for each token costs more than the token.
 func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink) error {
+	// One timer serves many events: when it fires, it is set again for what is left
+	// since the last one.
 	quietUntil := time.Now().Add(keepAlive)
+	var wait patience
+	wait.until(ctx, quietUntil)
+	defer func() { wait.stop() }()
 	for {
-		waiting, stop := context.WithDeadline(ctx, quietUntil)
-		event, err := next(waiting, stream)
-		late := waiting.Err() != nil
-		stop()
+		event, err := next(wait.ctx, stream)
 		switch {
 		case ctx.Err() != nil:
 			return out.fail(context.Cause(ctx))
-		case err != nil && late && errors.Is(err, context.DeadlineExceeded):
-			if err := out.idle(); err != nil {
-				return err
+		case err != nil && wait.ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+			now := time.Now()
+			if quiet := !now.Before(quietUntil); quiet {
+				if err := out.idle(); err != nil {
+					return err
+				}
+				quietUntil = now.Add(keepAlive)
 			}
+			wait.stop()
+			wait.until(ctx, quietUntil)
+			continue
 		default:
 			done, err := deliver(event, err, out)
 			if done || err != nil {
@@ -131,6 +140,16 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 		}
 		quietUntil = time.Now().Add(keepAlive)
 	}
+}
+
+// patience is a context that ends at a time that is set more than once.
+type patience struct {
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
+func (p *patience) until(parent context.Context, t time.Time) {
+	p.ctx, p.stop = context.WithDeadline(parent, t)
 }
 
 // next calls Next. A panic in it becomes an error, which a stream that has begun

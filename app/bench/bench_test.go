@@ -18,9 +18,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// raw is a loop that makes 100 tokens a second.
+// raw is a loop that makes 128 tokens a second.
 func raw(_ context.Context, rows, tokens, _ int) (time.Duration, error) {
-	return time.Duration(rows*(tokens-1)) * 10 * time.Millisecond, nil
+	return time.Duration(rows*(tokens-1)) * time.Second / 128, nil
 }
 
 // serveTokens answers every request with so many tokens, or as many as asked
@@ -66,8 +66,8 @@ func TestDecode(t *testing.T) {
 		require.Equal(t, streams, m.Streams)
 		require.Equal(t, 300, m.ShortestAnswer)
 		require.Len(t, m.Ratios, 2)
-		require.Equal(t, []float64{100, 100}, m.Raw.All)
-		require.InDelta(t, m.HTTP.Median/100, m.RatioToRaw, 1e-9)
+		require.Equal(t, []float64{128, 128}, m.Raw.All)
+		require.InDelta(t, m.HTTP.Median/128, m.RatioToRaw, 1e-9)
 		require.Positive(t, m.TTFTMillis)
 		require.GreaterOrEqual(t, m.HTTP.Best, m.HTTP.Median)
 	}
@@ -116,11 +116,11 @@ func TestFailuresSayWhy(t *testing.T) {
 
 func TestStreamThatBreaksOffIsAnError(t *testing.T) {
 	var s streamed
-	err := s.read(bytes.NewBufferString("data: {\"choices\":[]}\n\n"))
+	err := s.read(bytes.NewBufferString("data: {\"choices\":[]}\n\n"), time.Now)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	err = s.read(bytes.NewBufferString("data: {\"error\":{\"message\":\"the engine died\"}}\n\n"))
+	err = s.read(bytes.NewBufferString("data: {\"error\":{\"message\":\"the engine died\"}}\n\n"), time.Now)
 	require.EqualError(t, err, "the engine died")
-	require.ErrorContains(t, s.read(bytes.NewBufferString("data: nonsense\n\n")), "broken chunk")
+	require.ErrorContains(t, s.read(bytes.NewBufferString("data: nonsense\n\n"), time.Now), "broken chunk")
 }
 
 func TestRateCountsWhatAllDoAtOnce(t *testing.T) {

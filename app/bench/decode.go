@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -22,18 +21,14 @@ type Config struct {
 
 // Decode measures a single stream, and several at once, against the raw loop.
 func Decode(ctx context.Context, c Config) (Result, error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: c.Streams}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-
 	c.Progress("warming up")
-	probe, err := stream(ctx, client, c.BaseURL, 0, min(c.Tokens, 16))
+	probe, err := stream(ctx, c.BaseURL, 0, min(c.Tokens, 16))
 	if err != nil {
 		return Result{}, err
 	}
 	r := Result{Tokens: c.Tokens, Rounds: c.Rounds, PromptTokens: probe.prompt}
 	for _, streams := range sizes(c.Streams) {
-		m, err := measure(ctx, client, c, streams, probe.prompt)
+		m, err := measure(ctx, c, streams, probe.prompt)
 		if err != nil {
 			return Result{}, err
 		}
@@ -56,7 +51,7 @@ func sizes(streams int) []int {
 
 // measure interleaves rounds of both sides. One round before the first, of
 // each, does not count.
-func measure(ctx context.Context, client *http.Client, c Config, streams, promptTokens int) (Measurement, error) {
+func measure(ctx context.Context, c Config, streams, promptTokens int) (Measurement, error) {
 	m := Measurement{Streams: streams, ShortestAnswer: c.Tokens}
 	var ttfts []time.Duration
 	for round := -1; round < c.Rounds; round++ {
@@ -71,7 +66,7 @@ func measure(ctx context.Context, client *http.Client, c Config, streams, prompt
 				return err
 			},
 			func() (err error) {
-				seen, err = together(ctx, client, c.BaseURL, streams, c.Tokens)
+				seen, err = together(ctx, c.BaseURL, streams, c.Tokens)
 				return err
 			},
 		}

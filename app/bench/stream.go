@@ -48,7 +48,7 @@ func prompt(stream int) string {
 }
 
 // stream asks for one greedy streamed answer and reads it to its end.
-func stream(ctx context.Context, client *http.Client, baseURL string, number, tokens int) (streamed, error) {
+func stream(ctx context.Context, baseURL string, number, tokens int) (streamed, error) {
 	body, err := json.Marshal(map[string]any{
 		"messages":       []map[string]string{{"role": "user", "content": prompt(number)}},
 		"stream":         true,
@@ -65,16 +65,21 @@ func stream(ctx context.Context, client *http.Client, baseURL string, number, to
 	}
 	req.Header.Set("Content-Type", "application/json")
 	s := streamed{start: time.Now()}
-	resp, err := client.Do(req)
+	recorded, err := record(ctx, req)
 	if err != nil {
 		return streamed{}, err
+	}
+	again := &replay{left: recorded}
+	resp, err := again.response(req)
+	if err != nil {
+		return streamed{}, fmt.Errorf("the server's answer is broken: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1000)) // the status alone is worth showing
 		return streamed{}, fmt.Errorf("the server answers %s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
-	if err := s.read(resp.Body); err != nil {
+	if err := s.read(resp.Body, func() time.Time { return again.now }); err != nil {
 		return streamed{}, err
 	}
 	if s.completion < 2 || len(s.texts) == 0 {
@@ -83,7 +88,8 @@ func stream(ctx context.Context, client *http.Client, baseURL string, number, to
 	return s, nil
 }
 
-func (s *streamed) read(body io.Reader) error {
+// read takes the chunks of a body; now says when what was read last had arrived.
+func (s *streamed) read(body io.Reader, now func() time.Time) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -91,7 +97,6 @@ func (s *streamed) read(body io.Reader) error {
 		if !ok {
 			continue
 		}
-		now := time.Now()
 		if data == "[DONE]" {
 			return nil
 		}
@@ -102,7 +107,7 @@ func (s *streamed) read(body io.Reader) error {
 		if c.Error != nil {
 			return errors.New(c.Error.Message)
 		}
-		s.add(c, now)
+		s.add(c, now())
 	}
 	return errors.Join(lines.Err(), io.ErrUnexpectedEOF)
 }
@@ -122,7 +127,7 @@ func (s *streamed) add(c chunk, now time.Time) {
 }
 
 // together runs streams at once and returns what each client saw.
-func together(ctx context.Context, client *http.Client, baseURL string, streams, tokens int) ([]streamed, error) {
+func together(ctx context.Context, baseURL string, streams, tokens int) ([]streamed, error) {
 	type result struct {
 		streamed
 		err error
@@ -130,7 +135,7 @@ func together(ctx context.Context, client *http.Client, baseURL string, streams,
 	results := make(chan result, streams)
 	for i := range streams {
 		go func() {
-			s, err := stream(ctx, client, baseURL, i, tokens)
+			s, err := stream(ctx, baseURL, i, tokens)
 			results <- result{s, err}
 		}()
 	}

@@ -14,10 +14,16 @@ type Writer struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
 	timeout time.Duration
-	buf     bytes.Buffer
-	enc     *json.Encoder
-	err     error
+	// deadline is the connection's write deadline. It is moved at most once a
+	// second: moving it for each token costs more than the write.
+	deadline time.Time
+	buf      bytes.Buffer
+	enc      *json.Encoder
+	err      error
 }
+
+// deadlineStep is how much later than timeout a write may fail, at most.
+const deadlineStep = time.Second
 
 // Start sends the headers of an event stream and status 200. A write that the
 // client does not take within timeout fails; 0 waits for ever.
@@ -87,8 +93,9 @@ func (s *Writer) Flush() error {
 	if s.buf.Len() == 0 {
 		return nil
 	}
-	if s.timeout > 0 {
-		s.keep(s.rc.SetWriteDeadline(time.Now().Add(s.timeout)))
+	if now := time.Now(); s.timeout > 0 && now.Add(s.timeout).After(s.deadline) {
+		s.deadline = now.Add(s.timeout + deadlineStep)
+		s.keep(s.rc.SetWriteDeadline(s.deadline))
 	}
 	if s.err == nil {
 		_, err := s.w.Write(s.buf.Bytes())
