@@ -316,7 +316,7 @@ func (e *Engine) setPID(pid int) {
 func (e *Engine) ready(w *worker, took time.Duration) *link {
 	w.model.ID = e.cfg.Model.ID
 	l := newLink(e.roster)
-	e.roster.open(l, capacity(w.model))
+	e.roster.open(l, capacity(w.model, e.cfg.Threads))
 	e.mu.Lock()
 	s := &e.status
 	s.State, s.Since, s.Progress, s.Reason, s.Hint = infer.StateReady, time.Now(), 1, "", ""
@@ -329,11 +329,15 @@ func (e *Engine) ready(w *worker, took time.Duration) *link {
 
 // capacity is what a worker with that model offers, with a guess at its speed that
 // is good enough until the first steps were measured. A decode step reads every
-// weight; a row of a prompt takes two operations for each. Two CPU cores read 20 GB/s
-// and do 3·10¹¹ operations a second (ENGINE.md §3, §8); Apple's GPUs do better, and
-// there a batch costs little more than a single row.
-func capacity(m infer.Model) admit.Capacity {
-	read, compute, fixed := 20e9, 3e11, 0.4
+// weight; a row of a prompt takes two operations for each. A CPU core reads 10 GB/s and
+// does 1.5·10¹¹ operations a second, and most of a step grows with its rows
+// (ENGINE.md §2, §3, §8); Apple's GPUs do better, and there a batch costs little more
+// than a single row.
+func capacity(m infer.Model, threads int) admit.Capacity {
+	if threads == 0 {
+		threads = runtime.NumCPU()
+	}
+	read, compute, fixed := 10e9*float64(min(threads, 4)), 1.5e11*float64(threads), 0.4
 	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
 		read, compute, fixed = 80e9, 3e12, 0.9
 	}
