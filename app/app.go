@@ -50,8 +50,13 @@ func run(ctx context.Context, p Process) error {
 	}
 	settings = tune(settings)
 	log := newLogger(p.Stderr, settings.JSONLogs)
-	if inv.command == cmdBenchDecode {
-		return benchDecode(ctx, p, inv, settings, where, log)
+	switch inv.command {
+	case cmdBenchDecode:
+		return benchDecode(ctx, p, inv, settings, where)
+	case cmdBenchBatch:
+		return benchBatch(ctx, p, inv, settings, where)
+	case cmdBenchStress:
+		return benchStress(ctx, p, inv, settings, where)
 	}
 	return serve(ctx, p, inv, settings, where, log)
 }

@@ -22,6 +22,8 @@ type commandLine struct {
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
+		Batch  batchFlags  `cmd:"" help:"Measure requests that meet: batches, a long prompt beside streams, a common beginning; and single ones."`
+		Stress stressFlags `cmd:"" help:"Put a server under load and judge how it bears it."`
 	} `cmd:"" help:"Measure this machine."`
 }
 
@@ -55,11 +57,31 @@ type decodeFlags struct {
 	JSON       bool   `help:"Print JSON."`
 }
 
+type batchFlags struct {
+	modelFlags `embed:""`
+	Tokens     string `placeholder:"N" help:"Tokens to generate in each stream."`
+	Rounds     string `placeholder:"N" help:"Rounds; the result is their median."`
+	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
+	JSON       bool   `help:"Print JSON."`
+}
+
+type stressFlags struct {
+	modelFlags `embed:""`
+	URL        string `name:"url" placeholder:"URL" help:"Measure this server instead of serving a model; any that speaks the surface."`
+	Scenario   string `placeholder:"NAME,…" help:"What to play: all, or some of levels, patient, burst, agents, identical, rate, health, mixed, disconnect, slow, storm, recovery, sustained, soak."`
+	API        string `name:"api" placeholder:"NAME" help:"Surface to use: openai or anthropic."`
+	Quick      bool   `help:"Everything small, in a minute or two: to see that it works."`
+	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
+	JSON       bool   `help:"Print JSON."`
+}
+
 // The commands, as kong spells them.
 const (
 	cmdServe       = "serve"
 	cmdVersion     = "version"
 	cmdBenchDecode = "bench decode"
+	cmdBenchBatch  = "bench batch"
+	cmdBenchStress = "bench stress"
 )
 
 // invocation is a parsed command line.
@@ -106,7 +128,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Bench.Decode.JSON,
+		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Stress.JSON,
 		flags:   settingsOf(parsed),
 	}, nil
 }

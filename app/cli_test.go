@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		{[]string{"serve", "--kv", "f16", "--kv", "f32"}, invocation{command: cmdServe, flags: map[string]string{"kv": "f32"}}},
 		{[]string{"version", "--json"}, invocation{command: cmdVersion, json: true}},
 		{[]string{"bench", "decode", "--streams", "2", "--json"}, invocation{command: cmdBenchDecode, json: true, flags: map[string]string{"streams": "2"}}},
+		{[]string{"bench", "stress", "--quick", "--url", "http://h:1", "--json"}, invocation{command: cmdBenchStress, json: true, flags: map[string]string{"quick": "true", "url": "http://h:1"}}},
 	}
 	for _, c := range cases {
 		got, err := parse(c.args, &bytes.Buffer{})
@@ -66,7 +67,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"fly"}, []string{`"fly"`, "serve", "version", "bench"}},
 		{[]string{"serv"}, []string{`did you mean "serve"`}},
 		{[]string{"bench"}, []string{"decode", "--help"}},
-		{[]string{"bench", "stress"}, []string{`"bench stress"`, "bench decode"}},
+		{[]string{"bench", "fly"}, []string{`"bench fly"`, "bench decode", "bench stress"}},
 		{[]string{"serve", "--adr", "x"}, []string{"--adr", "--addr", "--help"}},
 		{[]string{"serve", "extra"}, []string{"extra", "--help"}},
 		{[]string{"--json-logs", "frob"}, []string{"frob"}},

@@ -39,6 +39,14 @@ type Settings struct {
 // Bench holds the settings of the bench commands.
 type Bench struct {
 	Streams, Tokens, Rounds int
+	// URL, if set, is the server to measure; API the surface to use there.
+	URL, API string
+	// Scenario names what to play, separated by commas.
+	Scenario string
+	// Quick makes everything small.
+	Quick bool
+	// HTML, if set, is where a report with plots is written.
+	HTML string
 }
 
 // Value is what one layer sets, and where exactly.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func (k Key) Flag() string {
 // KVTypes are the types of KV cache that can be asked for.
 var KVTypes = []string{"f16", "bf16", "f32", "q8_0", "q4_0"}
 
+// APIs are the surfaces that a bench can ask through.
+var APIs = []string{"openai", "anthropic"}
+
 const (
 	maxContext = 1 << 24
 	maxThreads = 1024
@@ -98,6 +102,16 @@ var Keys = []Key{
 		apply: number(func(s *Settings) *int { return &s.Bench.Tokens }, 2, maxTokens)},
 	{Name: "bench.rounds", Kind: Number, Default: "9", Allowed: fmt.Sprintf("1 to %d", maxRounds),
 		apply: number(func(s *Settings) *int { return &s.Bench.Rounds }, 1, maxRounds)},
+	{Name: "bench.url", Kind: Text, Allowed: "the http or https address of a server, such as http://127.0.0.1:7266",
+		apply: applyURL},
+	{Name: "bench.scenario", Kind: Text, Default: "all", Allowed: "names of scenarios, separated by commas",
+		apply: text(func(s *Settings) *string { return &s.Bench.Scenario })},
+	{Name: "bench.api", Kind: Text, Default: APIs[0], Allowed: strings.Join(APIs, ", "),
+		apply: oneOf(func(s *Settings) *string { return &s.Bench.API }, APIs)},
+	{Name: "bench.quick", Kind: YesNo, Default: "false", Allowed: "true or false",
+		apply: yesNo(func(s *Settings) *bool { return &s.Bench.Quick })},
+	{Name: "bench.html", Kind: Text, Allowed: "a file to write", IsPath: true,
+		apply: text(func(s *Settings) *string { return &s.Bench.HTML })},
 }
 
 // keyNamed finds a key by its name in the settings file.
@@ -186,6 +200,15 @@ func applyModel(s *Settings, value string) error {
 		return errNotAllowed
 	}
 	s.Model = value
+	return nil
+}
+
+func applyURL(s *Settings, value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errNotAllowed
+	}
+	s.Bench.URL = value
 	return nil
 }
 
