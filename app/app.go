@@ -53,6 +53,8 @@ func run(ctx context.Context, p Process) error {
 	switch inv.command {
 	case cmdBenchDecode:
 		return benchDecode(ctx, p, inv, settings, where)
+	case cmdBenchBatch:
+		return benchBatch(ctx, p, inv, settings, where)
 	case cmdBenchStress:
 		return benchStress(ctx, p, inv, settings, where)
 	}

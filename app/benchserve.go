@@ -49,7 +49,8 @@ func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, pr
 	quiet := slog.New(slog.DiscardHandler)
 	eng := engine.New(engine.Config{
 		WorkerPath: worker, LibDir: libs, StateDir: state, Model: model,
-		ContextTokens: s.ContextTokens, KVType: s.KVType, Threads: s.Threads, Log: quiet,
+		ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads,
+		QueueMax: s.QueueMax, QueueWait: s.QueueWait, Log: quiet,
 	})
 	ln, err := listen.TCP(ctx, "127.0.0.1:0")
 	if err != nil {

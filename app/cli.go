@@ -22,22 +22,26 @@ type commandLine struct {
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
+		Batch  batchFlags  `cmd:"" help:"Measure requests that meet: batches, a long prompt beside streams, a common beginning; and single ones."`
 		Stress stressFlags `cmd:"" help:"Put a server under load and judge how it bears it."`
 	} `cmd:"" help:"Measure this machine."`
 }
 
 type modelFlags struct {
-	Model   string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
-	Shape   string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
-	Ctx     string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
-	KV      string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
-	Threads string `placeholder:"N" help:"Compute threads; 0 chooses."`
+	Model    string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
+	Shape    string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
+	Ctx      string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
+	KV       string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
+	KVMemory string `name:"kv-memory" placeholder:"SIZE" help:"Memory for the KV cache, such as 2GiB; 0 chooses."`
+	Threads  string `placeholder:"N" help:"Compute threads; 0 chooses."`
 }
 
 type serveFlags struct {
 	Addr         string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
 	AddrFile     string `placeholder:"FILE" help:"Write the address there once listening."`
 	modelFlags   `embed:""`
+	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
+	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
 	ChatTemplate string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
 }
 
@@ -50,6 +54,14 @@ type decodeFlags struct {
 	Streams    string `placeholder:"N" help:"Streams of the second measurement."`
 	Tokens     string `placeholder:"N" help:"Tokens to generate in each stream."`
 	Rounds     string `placeholder:"N" help:"Rounds; the result is their median."`
+	JSON       bool   `help:"Print JSON."`
+}
+
+type batchFlags struct {
+	modelFlags `embed:""`
+	Tokens     string `placeholder:"N" help:"Tokens to generate in each stream."`
+	Rounds     string `placeholder:"N" help:"Rounds; the result is their median."`
+	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
 	JSON       bool   `help:"Print JSON."`
 }
 
@@ -68,6 +80,7 @@ const (
 	cmdServe       = "serve"
 	cmdVersion     = "version"
 	cmdBenchDecode = "bench decode"
+	cmdBenchBatch  = "bench batch"
 	cmdBenchStress = "bench stress"
 )
 
@@ -115,7 +128,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Stress.JSON,
+		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Stress.JSON,
 		flags:   settingsOf(parsed),
 	}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"samovar/engine/internal/wire"
 )
@@ -23,12 +24,24 @@ type Config struct {
 	ContextTokens int
 	// KVType is the KV cache's element type, for instance f16.
 	KVType string
+	// KVBytes bounds the KV pool's memory; 0 leaves its size to the worker.
+	KVBytes int64
 	// Threads computes; 0 takes the cores that there are.
 	Threads int
 	// ChatTemplate replaces the model's own, if not empty.
 	ChatTemplate string
-	Log          *slog.Logger
+	// QueueMax bounds the requests that run and wait, QueueWait how long one may have
+	// to wait for its turn; 0 takes the defaults. More are shed.
+	QueueMax  int
+	QueueWait time.Duration
+	Log       *slog.Logger
 }
+
+// The limits of the queue where nothing else is asked for.
+const (
+	DefaultQueueMax  = 256
+	DefaultQueueWait = 30 * time.Second
+)
 
 // ModelFile names the model to serve and where it is.
 type ModelFile struct {

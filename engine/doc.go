@@ -7,8 +7,11 @@
 // spawns the worker, shakes hands, tells it what to load, and starts a new one
 // when it dies: at once the first time, then after a growing pause, and no more
 // once the restart budget is spent. A model that cannot be loaded is not tried
-// again. Requests meet the supervisor only through a snapshot of its state and
-// the current link, the worker's end of the conversation (see link).
+// again.
+//
+// Requests live in the roster, which outlives workers. It asks internal/admit who is
+// let in, hands requests to the current link (the conversation with one worker), and
+// keeps those of which nothing was delivered yet for the next worker when one dies.
 //
 // The package contains no llama.cpp and must never link it: its libraries
 // initialise, and can panic, at process start.

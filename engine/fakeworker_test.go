@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -66,23 +67,33 @@ func play(part string) int {
 		send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake"}})
 		select {}
 	}
+	starts := count(load.Path)
+	if part == "slow" && starts > 1 { // it loads until it may go on
+		for _, err := os.Stat(load.Path + ".go"); err != nil; _, err = os.Stat(load.Path + ".go") {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	send(wire.KindProgress, wire.Progress{Fraction: 0.5})
-	send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake", ContextTokens: 100}})
-	serveFake(send, read)
+	send(wire.KindReady, wire.Ready{Model: infer.Model{Name: "fake", ContextTokens: 100, PoolCells: 1600, Sequences: 16}})
+	serveFake(send, read, starts)
 	return 0
 }
 
-// count appends a line to a file beside path for each call.
-func count(path string) {
+// count appends a line to a file beside path for each call, and returns how many
+// there are.
+func count(path string) int {
 	f, err := os.OpenFile(path+".count", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, _ = f.WriteString("x\n")
 		_ = f.Close()
 	}
+	all, _ := os.ReadFile(path + ".count")
+	return strings.Count(string(all), "\n")
 }
 
 // serveFake answers by what the last message says.
-func serveFake(send func(wire.Kind, any), read func(any) wire.Kind) {
+func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) {
+	served := 0
 	for {
 		var m struct {
 			wire.Submit
@@ -101,8 +112,15 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind) {
 			send(wire.KindRejected, wire.Rejected{ID: r.ID, Error: infer.Error{Code: infer.CodeContextLength, PromptTokens: 9, LimitTokens: 4}})
 			continue
 		}
-		send(wire.KindAccepted, wire.Accepted{ID: r.ID, Usage: infer.Usage{PromptTokens: 3}})
+		send(wire.KindAccepted, wire.Accepted{ID: r.ID, Usage: infer.Usage{PromptTokens: 2 + starts}})
+		served++
 		switch say {
+		case "survive": // in the second worker
+			if starts > 1 {
+				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: fmt.Sprint(served), Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
+			}
+		case "kill":
+			os.Exit(139)
 		case "die":
 			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "last words", Tokens: 2}})
 			fmt.Fprintln(os.Stderr, "worker: segmentation fault")

@@ -1,66 +1,34 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
-	"samovar/engine/infer"
 	"samovar/engine/internal/wire"
 )
 
-// link is the conversation with one ready worker: it sends requests and deals
-// what comes back to their streams. It lives as long as its worker.
+// link is the conversation with one ready worker: it sends frames and deals what
+// comes back to the roster. It lives as long as its worker.
 type link struct {
-	out  chan []byte   // frames to the worker
-	gone chan struct{} // closed by die
+	roster *roster
+	// backlog is sent first. It is set before the link is in use.
+	backlog [][]byte
+	out     chan []byte   // frames to the worker
+	gone    chan struct{} // closed by die
 
-	mu      sync.Mutex
-	streams map[string]*stream
+	mu sync.Mutex
 	// measured holds who waits for a round of the raw loop.
 	measured map[string]chan<- wire.Measured
-	dead     error // set once; no stream is added after it
-	last     wire.Pulse
 }
 
 // outgoingFrames is how many frames to the worker may wait before submitting
 // blocks: the worker's reader takes them at once.
 const outgoingFrames = 256
 
-func newLink() *link {
-	return &link{out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), streams: map[string]*stream{}, measured: map[string]chan<- wire.Measured{}}
-}
-
-// errFull says that maxInFlight requests have not ended.
-var errFull = errors.New("too many requests in flight")
-
-// submit sends a request to the worker and returns its stream. See errFull.
-func (l *link) submit(r infer.Request) (*stream, error) {
-	frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: r})
-	if err != nil {
-		return nil, &infer.Error{Code: infer.CodeInvalid, Err: err,
-			Message: "The request cannot be handed to the engine.", Hint: "Make it smaller."}
-	}
-	s := newStream(r.ID)
-	s.cancel = func() { l.forget(s, true) }
-	l.mu.Lock()
-	if l.dead != nil {
-		defer l.mu.Unlock()
-		return nil, l.dead
-	}
-	if len(l.streams) >= maxInFlight {
-		defer l.mu.Unlock()
-		return nil, errFull
-	}
-	if l.streams[r.ID] != nil {
-		defer l.mu.Unlock()
-		return nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("A request with the id %q is running already.", r.ID)}
-	}
-	l.streams[r.ID] = s
-	l.mu.Unlock()
-	l.send(frame)
-	return s, nil
+func newLink(r *roster) *link {
+	return &link{roster: r, out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), measured: map[string]chan<- wire.Measured{}}
 }
 
 // send queues a frame for the worker; for a dead one it does nothing.
@@ -71,44 +39,24 @@ func (l *link) send(frame []byte) {
 	}
 }
 
-// forget removes a stream; tell says that the worker must be told to cancel.
-func (l *link) forget(s *stream, tell bool) {
-	l.mu.Lock()
-	known := l.streams[s.id] == s
-	if known {
-		delete(l.streams, s.id)
-	}
-	l.mu.Unlock()
-	if known && tell {
-		if frame, err := wire.Append(nil, wire.KindCancel, wire.Cancel{ID: s.id}); err == nil {
-			l.send(frame)
-		}
-	}
-}
-
-func (l *link) find(id string) *stream {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.streams[id]
-}
-
-func (l *link) pulse() wire.Pulse {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last
-}
-
 // write sends frames until the link dies. When the pipe breaks it goes on
 // taking, so that nobody blocks on a worker whose death is not yet noticed.
 func (l *link) write(w io.Writer) {
 	broken := false
+	put := func(frame []byte) {
+		if !broken {
+			_, err := w.Write(frame)
+			broken = err != nil
+		}
+	}
+	for _, frame := range l.backlog {
+		put(frame)
+	}
+	l.backlog = nil
 	for {
 		select {
 		case frame := <-l.out:
-			if !broken {
-				_, err := w.Write(frame)
-				broken = err != nil
-			}
+			put(frame)
 		case <-l.gone:
 			return
 		}
@@ -131,68 +79,38 @@ func (l *link) read(r *wire.Reader) error {
 func (l *link) deal(f wire.Frame) error {
 	switch f.Kind {
 	case wire.KindAccepted:
-		var m wire.Accepted
-		if err := f.Decode(&m); err != nil {
-			return err
-		}
-		if s := l.find(m.ID); s != nil {
-			s.accept(m.Usage)
-		}
+		return decoded(f, l.roster.accepted)
 	case wire.KindOutput:
-		var m wire.Output
-		if err := f.Decode(&m); err != nil {
-			return err
-		}
-		if s := l.find(m.ID); s != nil {
-			if m.Event.End != nil {
-				l.forget(s, false)
-			}
-			s.push(m.Event)
-		}
+		return decoded(f, l.roster.output)
 	case wire.KindRejected:
-		var m wire.Rejected
-		if err := f.Decode(&m); err != nil {
-			return err
-		}
-		if s := l.find(m.ID); s != nil {
-			l.forget(s, false)
-			s.fail(&m.Error)
-		}
-	case wire.KindMeasured:
-		var m wire.Measured
-		if err := f.Decode(&m); err != nil {
-			return err
-		}
-		l.mu.Lock()
-		done := l.measured[m.ID]
-		delete(l.measured, m.ID)
-		l.mu.Unlock()
-		if done != nil {
-			done <- m // it has room for one
-		}
+		return decoded(f, l.roster.rejected)
 	case wire.KindPulse:
-		var m wire.Pulse
-		if err := f.Decode(&m); err != nil {
-			return err
-		}
-		l.mu.Lock()
-		l.last = m
-		l.mu.Unlock()
+		return decoded(f, func(m wire.Pulse) { l.roster.pulsed(m, time.Now()) })
+	case wire.KindMeasured:
+		return decoded(f, l.answer)
 	default:
 		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 	}
+}
+
+func decoded[M any](f wire.Frame, use func(M)) error {
+	var m M
+	if err := f.Decode(&m); err != nil {
+		return err
+	}
+	use(m)
 	return nil
 }
 
-// die fails all streams; the link takes no more. It is called once.
-func (l *link) die(err error) {
-	close(l.gone)
+func (l *link) answer(m wire.Measured) {
 	l.mu.Lock()
-	l.dead = err
-	streams := l.streams
-	l.streams = map[string]*stream{}
+	done := l.measured[m.ID]
+	delete(l.measured, m.ID)
 	l.mu.Unlock()
-	for _, s := range streams {
-		s.fail(err)
+	if done != nil {
+		done <- m // it has room for one
 	}
 }
+
+// die ends the conversation. It is called once.
+func (l *link) die() { close(l.gone) }

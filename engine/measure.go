@@ -14,9 +14,12 @@ import (
 // steps of decoding. It is for benchmarks: the round waits until nothing else is to
 // be done, and what idles in the pool is lost.
 func (e *Engine) RawDecode(ctx context.Context, rows, tokens, promptTokens int) (time.Duration, error) {
-	l, err := e.current()
-	if err != nil {
+	if err := refusal(e.snapshot()); err != nil {
 		return 0, err
+	}
+	l := e.roster.current()
+	if l == nil {
+		return 0, errors.New("the engine is being started again")
 	}
 	m, err := l.measure(ctx, wire.Measure{Rows: rows, Tokens: tokens, PromptTokens: promptTokens})
 	if err != nil {

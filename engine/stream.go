@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"samovar/engine/infer"
 )
@@ -13,7 +14,17 @@ import (
 // into one pending event, whose size is bounded by the request's max tokens.
 type stream struct {
 	id     string
-	cancel func() // tells the worker
+	cancel func() // tells the roster
+
+	// These are the roster's: the order of arrival; the frame that submits the
+	// request, as long as it may have to be submitted again; how many workers died
+	// while they had it; whether the client has been given anything.
+	number    uint64
+	frame     []byte
+	deaths    int
+	delivered bool
+	deadline  time.Time
+	expiry    *time.Timer // nil without a deadline
 
 	mu       sync.Mutex
 	accepted infer.Usage
@@ -75,12 +86,17 @@ func (s *stream) Close() {
 	}
 }
 
-// accept, push and fail are called by the link only.
+// accept, push and fail are called by the roster only. A request that a second
+// worker accepts keeps what the first one said.
 func (s *stream) accept(u infer.Usage) {
 	s.mu.Lock()
-	s.accepted = u
+	select {
+	case <-s.answered:
+	default:
+		s.accepted = u
+		close(s.answered)
+	}
 	s.mu.Unlock()
-	s.answer()
 }
 
 func (s *stream) push(e infer.Event) {

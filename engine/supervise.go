@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/admit"
 	"samovar/engine/internal/proc"
 	"samovar/engine/internal/wire"
 )
@@ -74,8 +76,8 @@ func (e *Engine) supervise(ctx context.Context) error {
 		w, err := e.start(ctx)
 		if err == nil {
 			served = true
-			e.ready(w, time.Since(start))
-			err = e.serveWorker(ctx, w)
+			l := e.ready(w, time.Since(start))
+			err = e.serveWorker(ctx, w, l)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -84,8 +86,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 		if f := final(err, len(deaths), served); f != nil {
 			return f
 		}
-		e.died(err)
-		if !sleep(ctx, backoff(len(deaths))) {
+		pause := backoff(len(deaths))
+		e.died(err, pause)
+		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
 	}
@@ -186,7 +189,7 @@ func (e *Engine) load(w *worker) error {
 	c := e.cfg
 	if err := wire.Write(w.process.In, wire.KindLoad, wire.Load{
 		LibDir: c.LibDir, Path: e.path, ContextTokens: c.ContextTokens,
-		KVType: c.KVType, Threads: c.Threads, ChatTemplate: c.ChatTemplate,
+		KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads, ChatTemplate: c.ChatTemplate,
 	}); err != nil {
 		return err
 	}
@@ -223,10 +226,7 @@ func (e *Engine) load(w *worker) error {
 
 // serveWorker keeps the conversation going until the worker dies (its last
 // words are the error) or ctx is done (the worker is stopped).
-func (e *Engine) serveWorker(ctx context.Context, w *worker) error {
-	e.mu.Lock()
-	l := e.link
-	e.mu.Unlock()
+func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 	writer := make(chan struct{})
 	go func() {
 		defer close(writer)
@@ -249,11 +249,13 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker) error {
 	w.process.Stop(stopGrace)
 	err := dead(w.process, readErr)
 	e.mu.Lock()
-	e.link = nil
 	e.status.State, e.status.Since, e.status.Progress = infer.StateStarting, time.Now(), 0
+	loadTime := e.status.LoadTime
 	e.mu.Unlock()
-	l.die(&infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
-		Message: "The engine stopped while it worked on this request.", Hint: "It is being started again; send the request once more."})
+	l.die()
+	e.roster.lost(&infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
+		Message: "The engine stopped while it worked on this request.", Hint: "It is being started again; send the request once more."},
+		time.Now().Add(loadTime))
 	<-writer
 	return err
 }
@@ -288,12 +290,14 @@ func (e *Engine) environment() ([]string, error) {
 	}, nil
 }
 
+// setState ends the engine's service: the state is stopped or failed.
 func (e *Engine) setState(s infer.State, reason, hint string) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.link = nil
 	e.status.State, e.status.Since, e.status.Reason, e.status.Hint = s, time.Now(), reason, hint
 	e.status.WorkerPID, e.status.Progress = 0, 0
+	now := e.status
+	e.mu.Unlock()
+	e.roster.close(refusal(now))
 }
 
 func (e *Engine) setProgress(f float64) {
@@ -308,26 +312,52 @@ func (e *Engine) setPID(pid int) {
 	e.status.WorkerPID = pid
 }
 
-func (e *Engine) ready(w *worker, took time.Duration) {
-	e.mu.Lock()
+// ready takes a worker into service and returns the conversation with it.
+func (e *Engine) ready(w *worker, took time.Duration) *link {
 	w.model.ID = e.cfg.Model.ID
-	e.link = newLink()
+	l := newLink(e.roster)
+	e.roster.open(l, capacity(w.model, e.cfg.Threads))
+	e.mu.Lock()
 	s := &e.status
 	s.State, s.Since, s.Progress, s.Reason, s.Hint = infer.StateReady, time.Now(), 1, "", ""
 	s.LoadTime, s.Model, s.WorkerPID = took, w.model, w.process.PID()
 	e.mu.Unlock()
 	e.cfg.Log.Info("ready", "model", w.model.ID, "load", took.Round(time.Millisecond).String(),
 		"context", w.model.ContextTokens, "pid", w.process.PID())
+	return l
 }
 
-func (e *Engine) died(err error) {
+// capacity is what a worker with that model offers, with a guess at its speed that
+// is good enough until the first steps were measured. A decode step reads every
+// weight; a row of a prompt takes two operations for each. A CPU core reads 10 GB/s and
+// does 1.5·10¹¹ operations a second, and most of a step grows with its rows
+// (ENGINE.md §2, §3, §8); Apple's GPUs do better, and there a batch costs little more
+// than a single row.
+func capacity(m infer.Model, threads int) admit.Capacity {
+	if threads == 0 {
+		threads = runtime.NumCPU()
+	}
+	read, compute, fixed := 10e9*float64(min(threads, 4)), 1.5e11*float64(threads), 0.4
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
+		read, compute, fixed = 80e9, 3e12, 0.9
+	}
+	inTime := func(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+	return admit.Capacity{
+		Sequences: m.Sequences, Cells: m.PoolCells, ContextTokens: m.ContextTokens,
+		DecodeStep: inTime(float64(m.FileBytes) / read), PrefillRow: inTime(2 * float64(m.Parameters) / compute), Fixed: fixed,
+	}
+}
+
+func (e *Engine) died(err error, pause time.Duration) {
 	e.cfg.Log.Warn("the engine died; starting it again", "err", err)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s := &e.status
 	s.Restarts++
 	s.WorkerPID = 0
 	s.Reason, s.Hint = "The engine died and is started again: "+sentence(err), ""
+	back := time.Now().Add(pause + s.LoadTime)
+	e.mu.Unlock()
+	e.roster.delay(back)
 }
 
 // recent drops the times that are out of the budget's window.

@@ -66,6 +66,9 @@ func (s *Server) writeJSON(c echo.Context, status int, v any) error {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	if h.Get(headerTiming) == "" {
+		h.Set(headerTiming, totalTiming(identityOf(c).arrived))
+	}
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -79,8 +82,16 @@ func (s *Server) writeJSON(c echo.Context, status int, v any) error {
 }
 
 // serverTiming is the value of the Server-Timing header, in milliseconds.
-func serverTiming(a infer.Anatomy) string {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return fmt.Sprintf("queue;dur=%.2f, prefill;dur=%.2f, first-token;dur=%.2f, decode;dur=%.2f",
-		ms(a.Queue), ms(a.Prefill), ms(a.TTFT), ms(a.Decode))
+func serverTiming(a infer.Anatomy, arrived time.Time) string {
+	return fmt.Sprintf("queue;dur=%.2f, restore;dur=%.2f, prefill;dur=%.2f, first-token;dur=%.2f, decode;dur=%.2f, %s",
+		millis(a.Queue), millis(a.Restore), millis(a.Prefill), millis(a.TTFT), millis(a.Decode), totalTiming(arrived))
 }
+
+// totalTiming is all that is known of an answer that was not generated.
+func totalTiming(arrived time.Time) string {
+	return fmt.Sprintf("total;dur=%.2f", millis(time.Since(arrived)))
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+const headerTiming = "Server-Timing"

@@ -21,7 +21,9 @@ import (
 const (
 	// statusClientGone is for logs only: nobody is left to read it.
 	statusClientGone = 499
-	// statusOverloaded is Anthropic's own for what others call 429.
+	// statusOverloaded is Anthropic's own for what others call 429: its SDKs and
+	// Claude Code know overloaded_error by it, and come back after Retry-After. Its
+	// 429 is for limits of an account, which some clients give up on.
 	statusOverloaded = 529
 )
 
@@ -75,6 +77,7 @@ var statuses = map[infer.Code]struct {
 	infer.CodeContextLength: {http.StatusBadRequest, 0},
 	infer.CodeModelNotFound: {http.StatusNotFound, 0},
 	infer.CodeOverloaded:    {http.StatusTooManyRequests, time.Second},
+	infer.CodeDeadline:      {http.StatusRequestTimeout, 0}, // SDKs try it again
 	infer.CodeStarting:      {http.StatusServiceUnavailable, time.Second},
 	infer.CodeStopped:       {http.StatusServiceUnavailable, 0},
 	infer.CodeFailed:        {http.StatusServiceUnavailable, 0},
@@ -189,6 +192,15 @@ func (s *Server) logFailure(c echo.Context, f failure) {
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 		slog.String(keyRequest, identityOf(c).unique), slog.String(keyPath, c.Path()), slog.Any(keyErr, f.err))
+}
+
+// shedReason returns which limit shed a request.
+func shedReason(err error) infer.ShedReason {
+	var e *infer.Error
+	if errors.As(err, &e) {
+		return e.Shed
+	}
+	return ""
 }
 
 // wantsAnthropic reports whether the client speaks Anthropic's dialect.

@@ -53,32 +53,50 @@ func decodeMessages(body []byte) (call, error) {
 }
 
 // generate answers one request for a generation.
-func (s *Server) generate(decode func([]byte) (call, error)) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		body, err := s.readBody(c)
+func (s *Server) generate(surface string, decode func([]byte) (call, error)) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		call, err := s.understand(c, decode)
+		t := s.track(c, surface, call)
+		defer func() { s.finish(c, t, err) }()
 		if err != nil {
 			return err
 		}
-		call, err := decode(body)
-		if err != nil {
-			return err
-		}
-		id := identityOf(c)
-		call.request.ID = id.unique
-		// Whatever ends this handler ends the generation, too.
-		ctx, cancel := context.WithCancel(c.Request().Context())
-		defer cancel()
-		stream, err := s.opts.Engine.Generate(ctx, call.request)
-		if err != nil {
-			return err
-		}
-		defer stream.Close()
-		out := s.newSink(c, call, call.answer(id, s.modelName(call.request.Model)))
-		if err := out.begin(stream.Accepted()); err != nil {
-			return err
-		}
-		return relay(ctx, stream, s.opts.KeepAlive, out)
+		return s.answer(c, call, t)
 	}
+}
+
+// understand reads and decodes a request's body, and what its headers add.
+func (s *Server) understand(c echo.Context, decode func([]byte) (call, error)) (call, error) {
+	body, err := s.readBody(c)
+	if err != nil {
+		return call{}, err
+	}
+	call, err := decode(body)
+	if err != nil {
+		return call, err
+	}
+	id, h := identityOf(c), c.Request().Header
+	call.request.ID = id.unique
+	call.request.Agent = agentOf(h, call.request.Agent)
+	call.request.Deadline = deadlineOf(h, id.arrived)
+	return call, nil
+}
+
+// answer has the request generated and relays what comes.
+func (s *Server) answer(c echo.Context, call call, t *tracked) error {
+	// Whatever ends this handler ends the generation, too.
+	ctx, cancel := context.WithCancel(c.Request().Context())
+	defer cancel()
+	stream, err := s.opts.Engine.Generate(ctx, call.request)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	out := s.newSink(c, call, call.answer(identityOf(c), s.modelName(call.request.Model)))
+	if err := out.begin(stream.Accepted()); err != nil {
+		return err
+	}
+	return relay(ctx, stream, s.opts.KeepAlive, out, t)
 }
 
 // modelName is what an answer calls the model: as it was asked for, if it was.
@@ -106,18 +124,20 @@ type sink interface {
 // relay hands the stream's events on to out, and a sign of life whenever
 // nothing came for keepAlive. It returns when the answer has ended. One goroutine
 // does it all: a hand-over for each token costs more than the token.
-func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink) error {
+func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, out sink, t *tracked) error {
 	// One timer serves many events: when it fires, it is set again for what is left
 	// since the last one.
 	quietUntil := time.Now().Add(keepAlive)
-	waiting, stop := context.WithDeadline(ctx, quietUntil)
-	defer func() { stop() }()
+	var wait patience
+	wait.until(ctx, quietUntil)
+	defer func() { wait.stop() }()
 	for {
-		event, err := next(waiting, stream)
+		event, err := next(wait.ctx, stream)
 		switch {
 		case ctx.Err() != nil:
-			return out.fail(context.Cause(ctx))
-		case err != nil && waiting.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+			t.failure = context.Cause(ctx)
+			return out.fail(t.failure)
+		case err != nil && wait.ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):
 			now := time.Now()
 			if quiet := !now.Before(quietUntil); quiet {
 				if err := out.idle(); err != nil {
@@ -125,11 +145,11 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 				}
 				quietUntil = now.Add(keepAlive)
 			}
-			stop()
-			waiting, stop = context.WithDeadline(ctx, quietUntil)
+			wait.stop()
+			wait.until(ctx, quietUntil)
 			continue
 		default:
-			done, err := deliver(event, err, out)
+			done, err := deliver(event, err, out, t)
 			if done || err != nil {
 				return err
 			}
@@ -139,6 +159,16 @@ func relay(ctx context.Context, stream infer.Stream, keepAlive time.Duration, ou
 		}
 		quietUntil = time.Now().Add(keepAlive)
 	}
+}
+
+// patience is a context that ends at a time that is set more than once.
+type patience struct {
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
+func (p *patience) until(parent context.Context, t time.Time) {
+	p.ctx, p.stop = context.WithDeadline(parent, t)
 }
 
 // next calls Next. A panic in it becomes an error, which a stream that has begun
@@ -153,11 +183,12 @@ func next(ctx context.Context, stream infer.Stream) (event infer.Event, err erro
 }
 
 // deliver hands on one piece and reports whether it was the last.
-func deliver(event infer.Event, failure error, out sink) (done bool, err error) {
+func deliver(event infer.Event, failure error, out sink, t *tracked) (done bool, err error) {
 	if failure != nil {
 		if errors.Is(failure, io.EOF) { // an End should have come before it
 			failure = io.ErrUnexpectedEOF
 		}
+		t.failure = failure
 		return true, out.fail(failure)
 	}
 	if event.Text != "" {
@@ -165,7 +196,9 @@ func deliver(event infer.Event, failure error, out sink) (done bool, err error) 
 			return true, err
 		}
 	}
+	t.Tokens(event.Tokens, time.Now())
 	if event.End != nil {
+		t.end = event.End
 		return true, out.end(*event.End)
 	}
 	return false, nil
@@ -187,6 +220,8 @@ type streamSink struct {
 }
 
 func (k *streamSink) begin(accepted infer.Usage) error {
+	// What is known only at the end comes as a trailer.
+	k.c.Response().Header().Set("Trailer", headerTiming)
 	k.w = sse.Start(k.c.Response(), k.server.opts.WriteTimeout)
 	k.answer.Begin(k.w, accepted)
 	return k.flush()
@@ -204,6 +239,7 @@ func (k *streamSink) idle() error {
 
 func (k *streamSink) end(end infer.End) error {
 	k.answer.End(k.w, end)
+	k.c.Response().Header().Set(headerTiming, serverTiming(end.Anatomy, identityOf(k.c).arrived))
 	return k.flush()
 }
 
@@ -238,6 +274,6 @@ func (k *wholeSink) idle() error             { return nil }
 func (k *wholeSink) fail(err error) error    { return err }
 
 func (k *wholeSink) end(end infer.End) error {
-	k.c.Response().Header().Set("Server-Timing", serverTiming(end.Anatomy))
+	k.c.Response().Header().Set(headerTiming, serverTiming(end.Anatomy, identityOf(k.c).arrived))
 	return k.server.writeJSON(k.c, http.StatusOK, k.answer.Whole(k.all.String(), end))
 }

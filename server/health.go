@@ -17,6 +17,7 @@ type snapshot struct {
 
 func (s *Server) snapshot() snapshot {
 	now := snapshot{s.opts.Engine.Status(), s.opts.Version}
+	now.Pool.Sequences = nil // for those who watch the events
 	if s.draining.Load() {
 		now.State, now.Reason = infer.StateDraining, "Samovar is stopping."
 	}

@@ -28,7 +28,8 @@ type identity struct {
 	// unique is ours, and no other request's.
 	unique string
 	// public is in the answer's headers: the client's own if it sent one.
-	public string
+	public  string
+	arrived time.Time
 }
 
 const identityKey = "identity"
@@ -41,7 +42,7 @@ func identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		var random [12]byte
 		rand.Read(random[:]) // never fails
-		id := identity{unique: hex.EncodeToString(random[:])}
+		id := identity{unique: hex.EncodeToString(random[:]), arrived: time.Now()}
 		id.public = c.Request().Header.Get("X-Request-Id")
 		if !saneID.MatchString(id.public) {
 			id.public = "req_" + id.unique

@@ -4,6 +4,9 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"samovar/server/control"
 )
 
 // newEcho joins middleware and routes. The middleware runs for unknown routes,
@@ -22,7 +25,11 @@ func (s *Server) newEcho() *echo.Echo {
 	e.Match(get, "/health/startup", s.startup)
 	e.Match(get, "/v1/models", s.listModels)
 	e.Match(get, "/v1/models/*", s.getModel) // a model's name may hold slashes
-	e.POST("/v1/chat/completions", s.generate(decodeChat))
-	e.POST("/v1/messages", s.generate(decodeMessages))
+	e.POST("/v1/chat/completions", s.generate("openai", decodeChat))
+	e.POST("/v1/messages", s.generate("anthropic", decodeMessages))
+	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
+	own := control.API{Status: s.opts.Engine.Status, Requests: s.latency, Stopping: s.stopping,
+		WriteTimeout: s.opts.WriteTimeout, WriteJSON: s.writeJSON}
+	own.Register(e)
 	return e
 }

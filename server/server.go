@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"samovar/server/latency"
 )
 
 // Server answers the API's requests. It is inert until Serve.
@@ -20,14 +22,20 @@ type Server struct {
 	guard guard
 	echo  *echo.Echo
 
-	started  atomic.Bool // a first load has ended
-	draining atomic.Bool // Serve's context is done
+	metrics *metrics
+	latency *latency.Tracker
+
+	started  atomic.Bool   // a first load has ended
+	stopping chan struct{} // closed when Serve's context is done
+	draining atomic.Bool   // Serve's context is done
 }
 
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{opts: o, log: o.Log, guard: newGuard(o.AllowedHosts, o.AllowedOrigins)}
+	s := &Server{opts: o, log: o.Log, stopping: make(chan struct{}), guard: newGuard(o.AllowedHosts, o.AllowedOrigins)}
+	s.metrics = newMetrics(o.Engine.Status)
+	s.latency = latency.New(s.metrics)
 	s.echo = s.newEcho()
 	return s
 }
@@ -60,6 +68,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	close(s.stopping)
 	s.shutdown(srv, endRequests)
 	<-served
 	return nil

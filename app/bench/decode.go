@@ -22,7 +22,7 @@ type Config struct {
 // Decode measures a single stream, and several at once, against the raw loop.
 func Decode(ctx context.Context, c Config) (Result, error) {
 	c.Progress("warming up")
-	probe, err := stream(ctx, c.BaseURL, 0, min(c.Tokens, 16))
+	probe, err := stream(ctx, c.BaseURL, prompt(0), min(c.Tokens, 16))
 	if err != nil {
 		return Result{}, err
 	}

@@ -20,7 +20,8 @@ type streamed struct {
 	texts []time.Time
 	end   time.Time
 
-	prompt, completion int
+	text                       string
+	prompt, cached, completion int
 }
 
 func (s streamed) ttft() time.Duration { return s.texts[0].Sub(s.start) }
@@ -34,7 +35,10 @@ type chunk struct {
 		FinishReason *string `json:"finish_reason"`
 	} `json:"choices"`
 	Usage *struct {
-		PromptTokens     int `json:"prompt_tokens"`
+		PromptTokens        int `json:"prompt_tokens"`
+		PromptTokensDetails struct {
+			CachedTokens int `json:"cached_tokens"`
+		} `json:"prompt_tokens_details"`
 		CompletionTokens int `json:"completion_tokens"`
 	} `json:"usage"`
 	Error *struct {
@@ -48,9 +52,19 @@ func prompt(stream int) string {
 }
 
 // stream asks for one greedy streamed answer and reads it to its end.
-func stream(ctx context.Context, baseURL string, number, tokens int) (streamed, error) {
+func stream(ctx context.Context, baseURL, text string, tokens int) (streamed, error) {
+	s, err := streamUntil(ctx, baseURL, text, tokens)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return s, err
+}
+
+// streamUntil is stream, but when ctx is done first, what came until then is the
+// answer.
+func streamUntil(ctx context.Context, baseURL, text string, tokens int) (streamed, error) {
 	body, err := json.Marshal(map[string]any{
-		"messages":       []map[string]string{{"role": "user", "content": prompt(number)}},
+		"messages":       []map[string]string{{"role": "user", "content": text}},
 		"stream":         true,
 		"stream_options": map[string]bool{"include_usage": true},
 		"temperature":    0,
@@ -79,7 +93,9 @@ func stream(ctx context.Context, baseURL string, number, tokens int) (streamed, 
 		answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1000)) // the status alone is worth showing
 		return streamed{}, fmt.Errorf("the server answers %s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
-	if err := s.read(resp.Body, func() time.Time { return again.now }); err != nil {
+	if err := s.read(resp.Body, func() time.Time { return again.now }); err != nil && ctx.Err() != nil {
+		return s, nil
+	} else if err != nil {
 		return streamed{}, err
 	}
 	if s.completion < 2 || len(s.texts) == 0 {
@@ -115,10 +131,12 @@ func (s *streamed) read(body io.Reader, now func() time.Time) error {
 func (s *streamed) add(c chunk, now time.Time) {
 	if c.Usage != nil {
 		s.prompt, s.completion = c.Usage.PromptTokens, c.Usage.CompletionTokens
+		s.cached = c.Usage.PromptTokensDetails.CachedTokens
 	}
 	for _, choice := range c.Choices {
 		if choice.Delta.Content != "" {
 			s.texts = append(s.texts, now)
+			s.text += choice.Delta.Content
 		}
 		if choice.FinishReason != nil {
 			s.end = now
@@ -135,7 +153,7 @@ func together(ctx context.Context, baseURL string, streams, tokens int) ([]strea
 	results := make(chan result, streams)
 	for i := range streams {
 		go func() {
-			s, err := stream(ctx, baseURL, i, tokens)
+			s, err := stream(ctx, baseURL, prompt(i), tokens)
 			results <- result{s, err}
 		}()
 	}

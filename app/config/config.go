@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // Settings is what one run goes by.
@@ -22,6 +23,12 @@ type Settings struct {
 	// ContextTokens is the size of the context; 0 is the model's own.
 	ContextTokens int
 	KVType        string
+	// KVBytes bounds the KV cache's memory; 0 leaves its size to the engine.
+	KVBytes int64
+	// QueueMax bounds the requests that run and wait, QueueWait how long one may
+	// have to wait for its turn.
+	QueueMax  int
+	QueueWait time.Duration
 	// Threads is the number of compute threads; 0 lets the engine choose.
 	Threads int
 	// ChatTemplate, if set, is a file that replaces the model's template.

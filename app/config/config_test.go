@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,9 @@ var samples = map[string]struct {
 	"bench.streams":  {"1", "2", `3`, "0"},
 	"bench.tokens":   {"11", "12", `13`, "1"},
 	"bench.rounds":   {"1", "2", `3`, "0"},
+	"kv_memory":      {"1GiB", "512MiB", `"2GB"`, "much"},
+	"queue_max":      {"1", "2", `3`, "0"},
+	"queue_wait":     {"1s", "2m", `"3m30s"`, "30"},
 }
 
 // resolve merges layers that are known to be good. Settings are compared whole:
@@ -217,9 +221,19 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Settings{
-		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16",
+		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16", QueueMax: 256, QueueWait: 30 * time.Second,
 		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9, API: "openai", Scenario: "all"},
 	}, resolve(t))
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "1048576": 1 << 20, "512MiB": 512 << 20, "2GiB": 2 << 30, "1.5 GiB": 3 << 29, "2GB": 2_000_000_000} {
+		require.Equal(t, want, resolve(t, config.FromFlags(map[string]string{"kv-memory": text})).KVBytes, text)
+	}
+	for _, text := range []string{"-1", "2 GiB more", "1e40", "GiB", "9EiB"} {
+		_, err := config.Resolve(config.FromFlags(map[string]string{"kv-memory": text}))
+		require.ErrorContains(t, err, "512MiB", text)
+	}
 }
 
 func TestNearest(t *testing.T) {

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Kind is the kind of value that a setting takes in the settings file.
@@ -56,6 +59,10 @@ var APIs = []string{"openai", "anthropic"}
 const (
 	maxContext = 1 << 24
 	maxThreads = 1024
+	maxQueue   = 4096
+	minWait    = time.Second
+	maxWait    = time.Hour
+	maxSize    = 1 << 50
 	maxStreams = 64
 	maxTokens  = 100_000
 	maxRounds  = 1000
@@ -79,6 +86,12 @@ var Keys = []Key{
 		apply: number(func(s *Settings) *int { return &s.ContextTokens }, 0, maxContext)},
 	{Name: "kv", Kind: Text, Default: "f16", Allowed: strings.Join(KVTypes, ", "),
 		apply: oneOf(func(s *Settings) *string { return &s.KVType }, KVTypes)},
+	{Name: "kv_memory", Kind: Text, Default: "0", Allowed: "0 (chosen for the model) or a size such as 512MiB or 2GiB",
+		apply: size(func(s *Settings) *int64 { return &s.KVBytes })},
+	{Name: "queue_max", Kind: Number, Default: "256", Allowed: fmt.Sprintf("1 to %d requests", maxQueue),
+		apply: number(func(s *Settings) *int { return &s.QueueMax }, 1, maxQueue)},
+	{Name: "queue_wait", Kind: Text, Default: "30s", Allowed: fmt.Sprintf("a duration such as 30s or 2m, from %v to %v", minWait, maxWait),
+		apply: duration(func(s *Settings) *time.Duration { return &s.QueueWait }, minWait, maxWait)},
 	{Name: "threads", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (chosen for this machine) to %d", maxThreads),
 		apply: number(func(s *Settings) *int { return &s.Threads }, 0, maxThreads)},
 	{Name: "chat_template", Kind: Text, Allowed: "the path of a file with a Jinja chat template", IsPath: true,
@@ -144,6 +157,28 @@ func number(field func(*Settings) *int, lowest, highest int) func(*Settings, str
 			return errNotAllowed
 		}
 		*field(s) = n
+		return nil
+	}
+}
+
+func size(field func(*Settings) *int64) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		n, err := humanize.ParseBytes(value)
+		if err != nil || n > maxSize {
+			return errNotAllowed
+		}
+		*field(s) = int64(n)
+		return nil
+	}
+}
+
+func duration(field func(*Settings) *time.Duration, least, most time.Duration) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d < least || d > most {
+			return errNotAllowed
+		}
+		*field(s) = d
 		return nil
 	}
 }

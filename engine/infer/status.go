@@ -165,4 +165,6 @@ type Model struct {
 	ContextTokens int `json:"context_tokens,omitempty"`
 	// PoolCells is the size of the KV pool that all sequences share, in cells.
 	PoolCells int `json:"pool_cells,omitempty"`
+	// Sequences is how many requests can run at the same time.
+	Sequences int `json:"sequences,omitempty"`
 }

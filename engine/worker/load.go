@@ -28,8 +28,9 @@ const (
 	// hotSequences may idle in the pool, besides.
 	hotSequences = 32
 	// minChunk is what a prompt gets in a step beside decoding sequences even if
-	// that misses the ITL target.
-	minChunk = 16
+	// that misses the ITL target: at a depth of 8K tokens 8 rows
+	// take 250 ms on two cores, 64 rows 1.1 s.
+	minChunk = 8
 	// poolCells is the KV pool's least size, so that small models have room for
 	// several conversations.
 	poolCells = 16384
@@ -166,7 +167,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	e.preparer = newPreparer(model, cfg, perSequence)
 	e.facts = infer.Model{
 		Name: facts.Name, Architecture: facts.Architecture, Parameters: model.Parameters(),
-		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells,
+		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells, Sequences: sequences,
 	}
 	if info, err := os.Stat(cfg.Path); err == nil {
 		e.facts.Created = info.ModTime()

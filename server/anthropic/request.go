@@ -35,9 +35,14 @@ func Decode(body []byte) (Call, error) {
 		return Call{}, err
 	}
 	refuseUnavailable(f)
+	var user jsonreq.Value
+	if metadata, ok := f.Object("metadata"); ok {
+		user = metadata.Value("user_id")
+	}
 	c := Call{
 		Request: infer.Request{
 			Model:    jsonreq.Model(f),
+			Agent:    jsonreq.Agent(user),
 			Messages: append(system(f), messages(f)...),
 			Stop:     jsonreq.Stops(f, "stop_sequences"),
 			Sampling: jsonreq.Sampling(f),

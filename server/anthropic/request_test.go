@@ -69,7 +69,7 @@ func TestDecodeAcceptsWhatDoesNotChangeTheAnswer(t *testing.T) {
 		"metadata": {"user_id": "u"}, "service_tier": "auto", "context_management": {"edits": []}, "betas": ["b"],
 		"output_config": {"effort": "high"}, "mcp_servers": [], "container": null, "unheard_of": {"a": 1}}`))
 	require.NoError(t, err)
-	require.Equal(t, infer.Request{Messages: []infer.Message{{Role: infer.RoleUser, Content: "a"}}}, c.Request)
+	require.Equal(t, infer.Request{Agent: "u", Messages: []infer.Message{{Role: infer.RoleUser, Content: "a"}}}, c.Request)
 }
 
 func TestThreadsAreRefusedSoThatRunnersGoOn(t *testing.T) {

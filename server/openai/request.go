@@ -26,6 +26,7 @@ func Decode(body []byte) (Call, error) {
 	c := Call{
 		Request: infer.Request{
 			Model:     jsonreq.Model(f),
+			Agent:     jsonreq.Agent(f.Value("prompt_cache_key"), f.Value("user")),
 			Messages:  messages(f),
 			MaxTokens: maxTokens(f),
 			Stop:      jsonreq.Stops(f, "stop"),

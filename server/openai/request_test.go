@@ -55,7 +55,7 @@ func TestDecodeAcceptsWhatDoesNotChangeTheAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, c.Stream)
 	require.False(t, c.IncludeUsage, "a whole answer has its usage anyway")
-	require.Equal(t, infer.Request{Messages: []infer.Message{{Role: infer.RoleUser, Content: "a"}}}, c.Request)
+	require.Equal(t, infer.Request{Agent: "k", Messages: []infer.Message{{Role: infer.RoleUser, Content: "a"}}}, c.Request)
 }
 
 func TestDecodeClampsHugeMaxTokens(t *testing.T) {

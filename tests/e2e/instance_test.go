@@ -198,7 +198,9 @@ type health struct {
 	Model     struct {
 		ID            string `json:"id"`
 		ContextTokens int    `json:"context_tokens"`
+		PoolCells     int    `json:"pool_cells"`
 	} `json:"model"`
+	Sheds map[string]int `json:"sheds"`
 }
 
 func (in *instance) health() health {
@@ -232,9 +234,14 @@ func (in *instance) get(path string) response {
 
 func (in *instance) post(path, body string) response {
 	in.t.Helper()
+	return in.do(in.request(path, body))
+}
+
+func (in *instance) request(path, body string) *http.Request {
+	in.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, in.base+path, strings.NewReader(body))
 	require.NoError(in.t, err)
-	return in.do(req)
+	return req
 }
 
 func (in *instance) do(req *http.Request) response {

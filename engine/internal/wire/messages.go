@@ -58,6 +58,8 @@ type Load struct {
 	ContextTokens int `json:"context_tokens"`
 	// KVType is the type of the KV cache's elements: f16, q8_0, …
 	KVType string `json:"kv_type"`
+	// KVBytes bounds the memory of the KV pool; 0 leaves its size to the worker.
+	KVBytes int64 `json:"kv_bytes,omitempty"`
 	// Threads computes; 0 takes the cores that there are.
 	Threads int `json:"threads"`
 	// ChatTemplate replaces the model's own, if not empty.

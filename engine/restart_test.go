@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"samovar/engine/infer"
+)
+
+// generate asks beside the test; what comes of it can be waited for.
+type generated struct {
+	stream infer.Stream
+	err    error
+}
+
+func generate(ctx context.Context, e *Engine, r infer.Request) <-chan generated {
+	done := make(chan generated, 1)
+	go func() {
+		s, err := e.Generate(ctx, r)
+		done <- generated{s, err}
+	}()
+	return done
+}
+
+// restarting returns an engine whose first worker has died and whose second one
+// loads until it is let go on.
+func restarting(t *testing.T, accepted ...string) (e *Engine, streams []infer.Stream, letGo func()) {
+	cfg := fakeConfig(t, "slow")
+	e = open(t, cfg)
+	reach(t, e, infer.StateReady)
+	for _, id := range accepted {
+		s, err := e.Generate(context.Background(), ask(id, "survive"))
+		require.NoError(t, err)
+		streams = append(streams, s)
+	}
+	process, err := os.FindProcess(e.Status().WorkerPID)
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+	require.Eventually(t, func() bool { s := e.Status(); return s.Restarts == 1 && s.State == infer.StateStarting }, 20*time.Second, time.Millisecond)
+	return e, streams, func() { require.NoError(t, os.WriteFile(cfg.Model.Path+".go", nil, 0o600)) }
+}
+
+func TestTheQueueSurvivesARestart(t *testing.T) {
+	e, streams, letGo := restarting(t, "0", "1", "2")
+	var late []<-chan generated
+	for i := 3; i < 6; i++ {
+		late = append(late, generate(context.Background(), e, ask(fmt.Sprint(i), "survive")))
+		require.Eventually(t, func() bool { return inFlight(e) == i+1 }, 5*time.Second, time.Millisecond)
+	}
+	status := e.Status()
+	require.Equal(t, 6, status.Queued)
+	require.GreaterOrEqual(t, status.EstimatedWait, time.Second, "nobody begins before there is a worker")
+	letGo()
+	for _, l := range late {
+		g := <-l
+		require.NoError(t, g.err)
+		require.Equal(t, 4, g.stream.Accepted().PromptTokens, "from the second worker")
+		streams = append(streams, g.stream)
+	}
+	for i, s := range streams {
+		text, end, err := collect(s)
+		require.ErrorIs(t, err, io.EOF)
+		require.NotNil(t, end)
+		require.Equal(t, fmt.Sprint(i+1), text, "in order of arrival")
+		if i < 3 {
+			require.Equal(t, 3, s.Accepted().PromptTokens, "what was said first holds")
+		}
+		s.Close()
+	}
+	require.Zero(t, inFlight(e))
+}
+
+func TestARequestThatKillsTwiceIsNotTriedAgain(t *testing.T) {
+	e := open(t, fakeConfig(t, "good"))
+	reach(t, e, infer.StateReady)
+	s, err := e.Generate(context.Background(), ask("poison", "kill"))
+	if err == nil { // it was accepted before the end
+		_, _, err = collect(s)
+	}
+	require.Equal(t, infer.CodeInternal, infer.CodeOf(err))
+	require.ErrorContains(t, err, "died twice")
+	require.Eventually(t, func() bool { s := e.Status(); return s.State == infer.StateReady && s.Restarts == 2 }, 20*time.Second, time.Millisecond)
+	s, err = e.Generate(context.Background(), ask("good", "hello"))
+	require.NoError(t, err)
+	text, _, _ := collect(s)
+	require.Equal(t, "hello", text)
+}
+
+func TestPatienceIsKeptWhileThereIsNoWorker(t *testing.T) {
+	e, streams, letGo := restarting(t, "closed")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancelled := generate(ctx, e, ask("cancelled", "survive"))
+	hurried := ask("hurried", "survive")
+	hurried.Deadline = time.Now().Add(1500 * time.Millisecond)
+	late := generate(context.Background(), e, hurried)
+	require.Eventually(t, func() bool { return inFlight(e) == 3 }, 5*time.Second, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, (<-cancelled).err, context.Canceled)
+	streams[0].Close()
+	require.Equal(t, infer.CodeDeadline, infer.CodeOf((<-late).err))
+	require.Zero(t, inFlight(e))
+	letGo()
+	reach(t, e, infer.StateReady)
+}
+
+func TestWhatWaitsIsToldOfTheEnd(t *testing.T) {
+	t.Run("stopped", func(t *testing.T) {
+		cfg := fakeConfig(t, "slow")
+		e := New(cfg)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- e.Serve(ctx) }()
+		reach(t, e, infer.StateReady)
+		s, err := e.Generate(context.Background(), ask("waits", "survive"))
+		require.NoError(t, err)
+		cancel()
+		require.NoError(t, <-done)
+		_, _, err = collect(s)
+		require.Equal(t, infer.CodeStopped, infer.CodeOf(err))
+	})
+	t.Run("failed", func(t *testing.T) {
+		e := New(fakeConfig(t, "good"))
+		e.roster.closed = nil // as between two workers
+		waits := generate(context.Background(), served(e), ask("waits", "survive"))
+		require.Eventually(t, func() bool { return inFlight(e) == 1 }, 5*time.Second, time.Millisecond)
+		e.setState(infer.StateFailed, "It died too often.", "")
+		err := (<-waits).err
+		require.Equal(t, infer.CodeFailed, infer.CodeOf(err))
+		require.ErrorContains(t, err, "too often")
+	})
+}
+
+// served makes an engine believe that it has served.
+func served(e *Engine) *Engine {
+	e.status.LoadTime = time.Second
+	return e
+}

@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/admit"
+	"samovar/engine/internal/wire"
+)
+
+// roster holds every request that has been admitted and has not ended, whether a
+// worker has it or it waits for the next one: a worker's death is no reason to lose
+// a request of which the client has seen nothing yet.
+type roster struct {
+	mu      sync.Mutex
+	gate    *admit.Controller
+	streams map[string]*stream
+	arrived uint64 // numbers streams
+	// link leads to the worker; nil while there is none.
+	link *link
+	// closed is why nothing is taken; nil while there is a worker or a next one is
+	// expected.
+	closed error
+	pulse  wire.Pulse
+	// steps sums up the workers that are gone.
+	steps infer.Steps
+}
+
+// maxDeaths is how many workers may die with a request before it is taken for the
+// cause.
+const maxDeaths = 2
+
+func newRoster(cfg admit.Config) *roster {
+	return &roster{gate: admit.New(cfg), streams: map[string]*stream{},
+		closed: &infer.Error{Code: infer.CodeStarting, Message: "The model is loading.", Hint: "Try again in a moment."}}
+}
+
+// add admits a request and hands it to the worker, or keeps it for the next one.
+func (r *roster) add(req infer.Request) (*stream, error) {
+	frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: req})
+	if err != nil {
+		return nil, &infer.Error{Code: infer.CodeInvalid, Err: err,
+			Message: "The request cannot be handed to the engine.", Hint: "Make it smaller."}
+	}
+	s := newStream(req.ID)
+	s.frame, s.deadline = frame, req.Deadline
+	s.cancel = func() { r.drop(s) }
+	l, err := r.admit(s, req, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if l != nil {
+		l.send(frame)
+	}
+	return s, nil
+}
+
+func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, error) {
+	key := fingerprint(req)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed != nil {
+		return nil, r.closed
+	}
+	if r.streams[s.id] != nil {
+		return nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("A request with the id %q is running already.", s.id)}
+	}
+	if refused := r.gate.Arrive(now, admit.Request{
+		ID: s.id, Key: key, Agent: req.Agent, PromptBytes: promptBytes(req), MaxTokens: req.MaxTokens, Deadline: req.Deadline,
+	}); refused != nil {
+		return nil, refused
+	}
+	r.arrived++
+	s.number = r.arrived
+	r.streams[s.id] = s
+	if !s.deadline.IsZero() {
+		s.expiry = time.AfterFunc(s.deadline.Sub(now), func() { r.expire(s) })
+	}
+	return r.link, nil
+}
+
+var fingerprintSeed = maphash.MakeSeed()
+
+// fingerprint is equal for two requests that ask for the same.
+func fingerprint(r infer.Request) uint64 {
+	var h maphash.Hash
+	h.SetSeed(fingerprintSeed)
+	fmt.Fprintf(&h, "%q %q %d", r.Agent, r.Model, r.MaxTokens)
+	for _, m := range r.Messages {
+		fmt.Fprintf(&h, "\x00%s %d\x00", m.Role, len(m.Content))
+		_, _ = h.WriteString(m.Content) // it cannot fail
+	}
+	return h.Sum64()
+}
+
+// promptBytes is what the prompt is estimated from until it is tokenised.
+func promptBytes(r infer.Request) int {
+	const perMessage = 20 // what a template adds, roughly
+	n := 0
+	for _, m := range r.Messages {
+		n += len(m.Content) + perMessage
+	}
+	return n
+}
+
+// remove forgets a stream; it says whether it was known. The lock is held.
+func (r *roster) remove(s *stream) bool {
+	if r.streams[s.id] != s {
+		return false
+	}
+	delete(r.streams, s.id)
+	r.gate.Left(s.id)
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	return true
+}
+
+// drop cancels a request.
+func (r *roster) drop(s *stream) {
+	r.mu.Lock()
+	known, l := r.remove(s), r.link
+	r.mu.Unlock()
+	if !known || l == nil {
+		return
+	}
+	if frame, err := wire.Append(nil, wire.KindCancel, wire.Cancel{ID: s.id}); err == nil {
+		l.send(frame)
+	}
+}
+
+// expire ends a request whose client waits no longer, if it waits for a worker. If
+// a worker has it, that decides: it may have begun.
+func (r *roster) expire(s *stream) {
+	r.mu.Lock()
+	gone := r.link == nil && r.remove(s)
+	r.mu.Unlock()
+	if gone {
+		s.fail(errTooLate)
+	}
+}
+
+var errTooLate = &infer.Error{Code: infer.CodeDeadline,
+	Message: "The engine was being started again for longer than the client wants to wait.", Hint: "Try again, or with a longer time-out."}
+
+// inOrder returns the streams in order of arrival. The lock is held.
+func (r *roster) inOrder() []*stream {
+	return slices.SortedFunc(maps.Values(r.streams), func(a, b *stream) int { return cmp.Compare(a.number, b.number) })
+}
+
+// open lets requests in: a worker is there. It gets what waited for it first.
+func (r *roster) open(l *link, c admit.Capacity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gate.SetCapacity(c)
+	r.gate.Resume()
+	r.link, r.closed = l, nil
+	for _, s := range r.inOrder() {
+		l.backlog = append(l.backlog, s.frame)
+	}
+}
+
+// lost takes note of a worker's death (err is what its requests are told). Those
+// that nothing was delivered of stay, unless they have met too many deaths.
+func (r *roster) lost(err error, resumes time.Time) {
+	r.mu.Lock()
+	r.link = nil
+	r.steps = r.steps.Plus(r.pulse.Steps)
+	r.pulse = wire.Pulse{}
+	failed := map[*stream]error{}
+	for _, s := range r.streams {
+		s.deaths++
+		switch {
+		case s.delivered:
+			failed[s] = err
+		case s.deaths >= maxDeaths:
+			failed[s] = &infer.Error{Code: infer.CodeInternal, Err: err,
+				Message: "The engine died twice while it worked on this request.",
+				Hint:    "The request may be the cause: change it before you send it again."}
+		case !s.deadline.IsZero() && time.Now().After(s.deadline):
+			failed[s] = errTooLate
+		}
+	}
+	for s := range failed {
+		r.remove(s)
+	}
+	r.gate.Pause(resumes)
+	r.mu.Unlock()
+	for s, err := range failed {
+		s.fail(err)
+	}
+}
+
+// delay says that the next worker is expected at another time.
+func (r *roster) delay(resumes time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gate.Pause(resumes)
+}
+
+// close lets nothing in any more, and ends what waits for a worker.
+func (r *roster) close(err error) {
+	r.mu.Lock()
+	r.closed, r.link = err, nil
+	streams := r.inOrder()
+	for _, s := range streams {
+		r.remove(s)
+	}
+	r.mu.Unlock()
+	for _, s := range streams {
+		s.fail(err)
+	}
+}
+
+// current returns the link to the worker, or nil.
+func (r *roster) current() *link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.link
+}
+
+// fill adds to a status what the roster knows. What the worker does not know of
+// yet, or tokenises, counts as queued.
+func (r *roster) fill(s *infer.Status, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Active = min(r.pulse.Active, len(r.streams))
+	s.Queued = len(r.streams) - s.Active
+	s.EstimatedWait = r.gate.Wait(now)
+	s.Sheds = maps.Clone(r.gate.Sheds())
+	s.Pool = r.pulse.Pool
+	s.Steps = r.steps.Plus(r.pulse.Steps)
+}
+
+// The worker's frames, as the link reads them. Those about requests that are gone
+// are left out.
+
+func (r *roster) accepted(m wire.Accepted) {
+	r.mu.Lock()
+	s := r.streams[m.ID]
+	r.gate.Counted(m.ID, m.Usage.PromptTokens)
+	r.mu.Unlock()
+	if s != nil {
+		s.accept(m.Usage)
+	}
+}
+
+func (r *roster) output(m wire.Output) {
+	ev := m.Event
+	r.mu.Lock()
+	s := r.streams[m.ID]
+	if s == nil {
+		r.mu.Unlock()
+		return
+	}
+	if ev.Text != "" || ev.Tokens > 0 {
+		s.delivered, s.frame = true, nil
+		r.gate.Advanced(m.ID, ev.Tokens)
+	}
+	if ev.End != nil {
+		r.gate.Ended(m.ID, ev.End.Usage)
+		r.remove(s)
+	}
+	r.mu.Unlock()
+	s.push(ev)
+}
+
+func (r *roster) rejected(m wire.Rejected) {
+	r.mu.Lock()
+	s := r.streams[m.ID]
+	if s != nil {
+		r.remove(s)
+	}
+	r.mu.Unlock()
+	if s != nil {
+		s.fail(&m.Error)
+	}
+}
+
+func (r *roster) pulsed(p wire.Pulse, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pulse = p
+	r.gate.Pulse(now, p.Active, p.Steps)
+}

@@ -1,0 +1,90 @@
+package control
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"samovar/engine/infer"
+	"samovar/server/latency"
+	"samovar/server/sse"
+)
+
+// API answers the routes. All fields are needed.
+type API struct {
+	Status   func() infer.Status
+	Requests *latency.Tracker
+	// Stopping is closed when the server begins to stop: feeds end then, so that
+	// they do not hold it up.
+	Stopping <-chan struct{}
+	// WriteTimeout is how long a watcher may take nothing.
+	WriteTimeout time.Duration
+	// WriteJSON answers with v.
+	WriteJSON func(c echo.Context, status int, v any) error
+}
+
+// Register adds the routes.
+func (a *API) Register(e *echo.Echo) {
+	e.GET("/samovar/v1/requests", a.requests)
+	e.GET("/samovar/v1/events", a.events)
+}
+
+const (
+	defaultLimit = 100
+	// snapshotEvery is how often a watcher gets a snapshot.
+	snapshotEvery = 250 * time.Millisecond
+)
+
+// requests lists the requests that run and the last that ended, the newest first.
+func (a *API) requests(c echo.Context) error {
+	limit := defaultLimit
+	if text := c.QueryParam("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return &infer.Error{Code: infer.CodeInvalid, Param: "limit", Message: "limit must be a whole number of at least 1."}
+		}
+		limit = n
+	}
+	now := time.Now()
+	return a.WriteJSON(c, http.StatusOK, map[string]any{"requests": a.Requests.Records(limit), "windows": a.Requests.Windows(now)})
+}
+
+// snapshot is the data of a snapshot event.
+type snapshot struct {
+	At      time.Time        `json:"at"`
+	Engine  infer.Status     `json:"engine"`
+	Windows []latency.Window `json:"windows"`
+}
+
+// events streams a snapshot four times a second and every request's record when
+// it begins, has its first token and ends. Each watcher is served by its own
+// goroutine: one that reads slowly gets fewer snapshots, always the latest, and
+// may miss records; nobody waits for it.
+func (a *API) events(c echo.Context) error {
+	feed, stop := a.Requests.Watch()
+	defer stop()
+	w := sse.Start(c.Response(), a.WriteTimeout)
+	tick := time.NewTicker(snapshotEvery)
+	defer tick.Stop()
+	now := time.Now()
+	for {
+		w.Event("snapshot", snapshot{At: now, Engine: a.Status(), Windows: a.Requests.Windows(now)})
+		for waiting := true; waiting; {
+			if w.Flush() != nil {
+				return nil // the watcher is gone
+			}
+			select {
+			case r := <-feed:
+				w.Event("request", r)
+			case now = <-tick.C:
+				waiting = false
+			case <-a.Stopping:
+				return nil
+			case <-c.Request().Context().Done():
+				return nil
+			}
+		}
+	}
+}

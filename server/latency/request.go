@@ -1,0 +1,126 @@
+package latency
+
+import (
+	"time"
+
+	"samovar/engine/infer"
+)
+
+// Outcome says how a request ended.
+type Outcome string
+
+// The outcomes.
+const (
+	// Running: it has not ended.
+	Running Outcome = "running"
+	// OK: it was answered to its end.
+	OK Outcome = "ok"
+	// Shed: there was no room for it.
+	Shed Outcome = "shed"
+	// Refused: it could not be served as it was.
+	Refused Outcome = "refused"
+	// Failed: it should have been answered.
+	Failed Outcome = "failed"
+	// ClientGone: nobody was left to be answered.
+	ClientGone Outcome = "client_gone"
+)
+
+// Start is what is known of a request when it comes in.
+type Start struct {
+	ID      string    `json:"id"`
+	Surface string    `json:"surface"`
+	Model   string    `json:"model"`
+	Agent   string    `json:"agent,omitempty"`
+	Stream  bool      `json:"stream"`
+	Arrived time.Time `json:"arrived"`
+}
+
+// Record is all that is known of a request. Times are in milliseconds, and
+// absent until known.
+type Record struct {
+	Start
+	Outcome Outcome          `json:"outcome"`
+	Status  int              `json:"status,omitempty"`
+	Shed    infer.ShedReason `json:"shed,omitempty"`
+	Finish  string           `json:"finish_reason,omitempty"`
+
+	PromptTokens     int `json:"prompt_tokens,omitempty"`
+	CachedTokens     int `json:"cached_tokens"`
+	CompletionTokens int `json:"completion_tokens,omitempty"`
+
+	Queue   float64 `json:"queue_ms,omitempty"`
+	Restore float64 `json:"restore_ms,omitempty"`
+	Prefill float64 `json:"prefill_ms,omitempty"`
+	// TTFT is from arrival at the server to the first token, Total to the end.
+	TTFT  float64 `json:"ttft_ms,omitempty"`
+	Total float64 `json:"total_ms,omitempty"`
+	// TPOT is (Total − TTFT) ÷ (CompletionTokens − 1).
+	TPOT float64 `json:"tpot_ms,omitempty"`
+	// MaxITL is the longest gap between tokens.
+	MaxITL float64 `json:"max_itl_ms,omitempty"`
+}
+
+// Request is one request that is being tracked. One goroutine uses it.
+type Request struct {
+	t      *Tracker
+	series *series
+	record Record
+	last   time.Time // the last token; zero before the first
+	ended  bool
+}
+
+// Tokens says that tokens of the answer were handed on.
+func (r *Request) Tokens(n int, now time.Time) {
+	if n <= 0 || r.ended {
+		return
+	}
+	first := r.last.IsZero()
+	gap := now.Sub(r.last)
+	r.last = now
+	r.t.mu.Lock()
+	r.record.CompletionTokens += n
+	if first {
+		r.record.TTFT = ms(now.Sub(r.record.Arrived))
+		r.series.observe(TTFT, now.Sub(r.record.Arrived), now)
+	} else {
+		r.record.MaxITL = max(r.record.MaxITL, ms(gap))
+		r.series.observe(ITL, gap, now)
+	}
+	r.series.tokens.record(n, now)
+	r.t.mu.Unlock()
+	if first {
+		r.t.publish(r.record)
+	}
+}
+
+// Finish says that the request has ended; end is nil if no answer did. Only the
+// first call counts.
+func (r *Request) Finish(outcome Outcome, status int, shed infer.ShedReason, end *infer.End, now time.Time) {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	r.t.mu.Lock()
+	rec := &r.record
+	rec.Outcome, rec.Status, rec.Shed = outcome, status, shed
+	rec.Total = ms(now.Sub(rec.Arrived))
+	if end != nil {
+		a, u := end.Anatomy, end.Usage
+		rec.Finish = string(end.Reason)
+		rec.PromptTokens, rec.CachedTokens, rec.CompletionTokens = u.PromptTokens, u.CachedTokens, u.CompletionTokens
+		rec.Queue, rec.Restore, rec.Prefill = ms(a.Queue), ms(a.Restore), ms(a.Prefill)
+		r.series.observe(QueueWait, a.Queue, now)
+		r.series.observe(EndToEnd, now.Sub(rec.Arrived), now)
+		if u.CompletionTokens > 1 && !r.last.IsZero() {
+			tpot := (now.Sub(rec.Arrived) - time.Duration(rec.TTFT*float64(time.Millisecond))) / time.Duration(u.CompletionTokens-1)
+			rec.TPOT = ms(tpot)
+			r.series.observe(TPOT, tpot, now)
+		}
+	}
+	r.series.end(*rec, end != nil)
+	r.t.forget(r)
+	r.t.mu.Unlock()
+	r.t.publish(r.record)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
