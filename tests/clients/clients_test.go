@@ -9,21 +9,28 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"samovar/tests/samovartest"
 )
+
+// patience bounds every wait. It is long: it ends only what has failed.
+const patience = 90 * time.Second
 
 func TestClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers, and fetches the clients the first time")
 	}
 	install(t)
-	bin, libs := build(t)
+	built, err := samovartest.Build(t.TempDir(), false)
+	require.NoError(t, err)
 	broken := filepath.Join(t.TempDir(), "broken.gguf")
 	require.NoError(t, os.WriteFile(broken, []byte("GGUF and no more"), 0o600))
-	guide := serve(t, bin, libs, "ready")
-	endless := serve(t, bin, libs, "ready", "--shape", "tiny")
-	failed := serve(t, bin, libs, "failed", "--model", broken)
+	guide := samovartest.Serve(t, built, "ready")
+	endless := samovartest.Serve(t, built, "ready", "--shape", "tiny")
+	failed := samovartest.Serve(t, built, "failed", "--model", broken)
 	// What the README tells people to set.
 	env := []string{
 		"SAMOVAR_GUIDE=" + guide, "SAMOVAR_ENDLESS=" + endless, "SAMOVAR_FAILED=" + failed,

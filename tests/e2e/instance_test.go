@@ -67,10 +67,10 @@ type setup struct {
 // own SAMOVAR_ variables reaches.
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(built, "samovar"), args...)
+	cmd := exec.Command(filepath.Join(built.Dir, "samovar"), args...)
 	// One thread: the models are tiny, and threads that spin for each other
 	// stand still on a busy machine.
-	cmd.Env = []string{"SAMOVAR_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + libs, "GORACE=atexit_sleep_ms=20"}
+	cmd.Env = []string{"SAMOVAR_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "SAMOVAR_LIB_DIR=" + built.Libs, "GORACE=atexit_sleep_ms=20"}
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }

@@ -77,14 +77,14 @@ func (r Report) verdict() string {
 	}
 }
 
-// Millis prints milliseconds with three digits or so: 0.42, 5.3, 128, 31000.
+// Millis prints milliseconds with three digits or so: 0.42, 5.3, 31.4, 128.
 func Millis(ms float64) string {
 	switch abs := math.Abs(ms); {
 	case math.IsNaN(ms):
 		return "–"
 	case abs < 1:
 		return fmt.Sprintf("%.2f", ms)
-	case abs < 10:
+	case abs < 100:
 		return fmt.Sprintf("%.1f", ms)
 	default:
 		return fmt.Sprintf("%.0f", ms)

@@ -120,6 +120,6 @@ func TestOverKeepsTheSpike(t *testing.T) {
 }
 
 func TestMillis(t *testing.T) {
-	require.Equal(t, []string{"0.42", "5.3", "128", "31000", "–"},
-		[]string{Millis(0.4211), Millis(5.31), Millis(128.2), Millis(31000), Millis(Gap)})
+	require.Equal(t, []string{"0.42", "5.3", "31.4", "128", "–"},
+		[]string{Millis(0.4211), Millis(5.31), Millis(31.42), Millis(128.2), Millis(Gap)})
 }

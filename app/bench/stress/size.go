@@ -62,7 +62,7 @@ var Quick = Size{
 	Rounds: 2, Copies: 8,
 	PerSecond: 10, RateFor: 3 * time.Second,
 	Checks: 40, Load: 4,
-	SustainedFor: 20 * time.Second, SoakFor: time.Minute,
+	SustainedFor: 10 * time.Second, SoakFor: time.Minute,
 	LongPrompt: 1500, Decoding: 4, LongTimeout: 2 * time.Minute,
 	Leavers: 60, SlowReaders: 6, Storm: 80,
 }

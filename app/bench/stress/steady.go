@@ -40,6 +40,10 @@ const (
 	late   = 0.8
 )
 
+// settled is how long a run must be for its memory to be judged: the heaps of a
+// process that has just started still grow to their size.
+const settled = time.Minute
+
 func (r *run) compare(long time.Duration) {
 	first, last := newLatencies(), newLatencies()
 	for _, s := range r.rec.in("sustained") {
@@ -56,6 +60,9 @@ func (r *run) compare(long time.Duration) {
 	if a, b := first.quantiles(), last.quantiles(); a.Count > 0 && b.Count > 0 {
 		r.metrics[Drift] = growth(a.P95, b.P95)
 		r.note("p95 latency: %s ms at the beginning (%d answers), %s ms at the end (%d)", report.Millis(a.P95), a.Count, report.Millis(b.P95), b.Count)
+	}
+	if long < settled {
+		return
 	}
 	var server, worker [2][]float64
 	for _, m := range r.watcher.memory {

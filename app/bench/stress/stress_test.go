@@ -296,7 +296,7 @@ func TestLimits(t *testing.T) {
 	require.False(t, atMost(FailedCount, 0).judge(1, 10).Pass, "and nothing else")
 	require.False(t, atLeast(FirstRetries, 95).judge(94, 1).Pass)
 	v := atMost(LiveP99, 20).judge(31.4, 1)
-	require.Equal(t, "31 ms, ≤ 20 ms", v.Got+", "+v.Want)
+	require.Equal(t, "31.4 ms, ≤ 20 ms", v.Got+", "+v.Want)
 	for _, s := range Scenarios {
 		for _, l := range s.limits() {
 			require.NotEmpty(t, metrics[l.Metric].words, "%s: %s", s.Name, l.Metric)

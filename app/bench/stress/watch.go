@@ -27,7 +27,7 @@ type probe struct {
 }
 
 const (
-	probeEvery  = 50 * time.Millisecond
+	probeEvery  = 20 * time.Millisecond
 	memoryEvery = 500 * time.Millisecond
 	// probePatience is when a look has failed.
 	probePatience = 10 * time.Second
