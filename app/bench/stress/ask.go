@@ -83,11 +83,6 @@ type Ask struct {
 	Expendable bool
 }
 
-// say is the usual prompt: different for each n, and of the same length.
-func say(group string, n, maxTokens int) Ask {
-	return Ask{Group: group, MaxTokens: maxTokens, Turns: []Turn{{"user", storyPrompt(group, n)}}}
-}
-
 func (t Target) body(a Ask) ([]byte, error) {
 	turns := a.Turns
 	body := map[string]any{"stream": true, "max_tokens": a.MaxTokens, "temperature": 0}

@@ -23,7 +23,7 @@ func disconnect(ctx context.Context, r *run) error {
 	}
 	clients := make([]client, r.Size.Leavers)
 	for i := range clients {
-		a := say("leaving", i, r.Size.MaxTokens)
+		a := r.say("leaving", i)
 		switch r.rng.IntN(3) {
 		case 0:
 			a.Leave = time.Duration(1 + r.rng.Int64N(int64(hasty)))
@@ -49,7 +49,7 @@ func disconnect(ctx context.Context, r *run) error {
 		return context.Cause(ctx)
 	}
 	// Whoever comes now must be served as if nothing had happened.
-	_, err := r.must(ctx, say("after", 0, r.Size.MaxTokens))
+	_, err := r.must(ctx, r.say("after", 0))
 	return err
 }
 
@@ -65,11 +65,12 @@ const (
 func slowReaders(ctx context.Context, r *run) error {
 	var slow sync.WaitGroup
 	for i := range r.Size.SlowReaders {
-		a := say("slow", i, slowAnswers*r.Size.MaxTokens)
+		a := r.say("slow", i)
+		a.MaxTokens *= slowAnswers
 		a.Pause, a.Leave, a.Expendable = slowPause, slowStay, true
 		slow.Go(func() { r.ask(ctx, a) })
 	}
-	stop := r.keepBusy(ctx, r.Size.Load, func(c, i int) Ask { return say("beside", c*1000+i, r.Size.MaxTokens) })
+	stop := r.keepBusy(ctx, r.Size.Load, func(c, i int) Ask { return r.say("beside", c*1000+i) })
 	slow.Wait()
 	stop()
 	return nil

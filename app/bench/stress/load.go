@@ -18,7 +18,7 @@ func levels(patient bool) func(context.Context, *run) error {
 			}
 			r.Progress(fmt.Sprintf("%d at once", n))
 			r.together(ctx, n, func(k int) Ask {
-				a := say(fmt.Sprint(n), k, r.Size.MaxTokens)
+				a := r.say(fmt.Sprint(n), k)
 				a.Patient = patient
 				return a
 			})
@@ -28,13 +28,13 @@ func levels(patient bool) func(context.Context, *run) error {
 }
 
 func burst(ctx context.Context, r *run) error {
-	r.together(ctx, r.Size.Burst, func(i int) Ask { return say("burst", i, r.Size.MaxTokens) })
+	r.together(ctx, r.Size.Burst, func(i int) Ask { return r.say("burst", i) })
 	return nil
 }
 
 func storm(ctx context.Context, r *run) error {
 	r.together(ctx, r.Size.Storm, func(i int) Ask {
-		a := say("storm", i, r.Size.MaxTokens)
+		a := r.say("storm", i)
 		a.Patient = true
 		return a
 	})
@@ -54,7 +54,7 @@ func agents(ctx context.Context, r *run) error {
 				if len(turns) >= turnsKept {
 					turns = nil
 				}
-				turns = append(turns, Turn{"user", storyPrompt("agent", i)})
+				turns = append(turns, Turn{"user", r.prompt("agent", i)})
 				s := r.ask(ctx, Ask{
 					Group: fmt.Sprintf("agent %02d", k), Agent: fmt.Sprintf("stress-%02d", k), Patient: true, Keep: true,
 					System: fmt.Sprintf("You are agent number %02d. Answer in plain words.", k),
@@ -77,7 +77,7 @@ func identical(ctx context.Context, r *run) error {
 	for round := range r.Size.Rounds {
 		group := fmt.Sprintf("round %d", round+1)
 		r.together(ctx, r.Size.Copies, func(int) Ask {
-			a := say(group, round, r.Size.MaxTokens)
+			a := r.say(group, round)
 			a.Keep = true
 			return a
 		})
@@ -104,7 +104,7 @@ func rate(ctx context.Context, r *run) error {
 	tick := time.NewTicker(time.Duration(float64(time.Second) / r.Size.PerSecond))
 	defer tick.Stop()
 	for i := range n {
-		a := say("rate", i, r.Size.MaxTokens)
+		a := r.say("rate", i)
 		all.Go(func() { r.ask(ctx, a) })
 		select {
 		case <-tick.C:
@@ -124,7 +124,7 @@ const (
 
 func recovery(ctx context.Context, r *run) error {
 	// One before counts for nothing: caches and clocks warm up.
-	if _, err := r.must(ctx, say("warm-up", 0, r.Size.MaxTokens)); err != nil {
+	if _, err := r.must(ctx, r.say("warm-up", 0)); err != nil {
 		return err
 	}
 	before, err := r.single(ctx, "before")
@@ -132,7 +132,7 @@ func recovery(ctx context.Context, r *run) error {
 		return err
 	}
 	r.Progress(fmt.Sprintf("%d at once", r.Size.Burst))
-	r.together(ctx, r.Size.Burst, func(i int) Ask { return say("overload", i, r.Size.MaxTokens) })
+	r.together(ctx, r.Size.Burst, func(i int) Ask { return r.say("overload", i) })
 	after, err := r.single(ctx, "after")
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func recovery(ctx context.Context, r *run) error {
 func (r *run) single(ctx context.Context, group string) (time.Duration, error) {
 	var took []time.Duration
 	for range singles {
-		s, err := r.must(ctx, say(group, 0, r.Size.MaxTokens))
+		s, err := r.must(ctx, r.say(group, 0))
 		if err != nil {
 			return 0, err
 		}
@@ -163,7 +163,7 @@ func healthChecks(ctx context.Context, r *run) error {
 		r.note("the endpoint has no GET /health like Samovar's")
 		return burst(ctx, r)
 	}
-	stop := r.keepBusy(ctx, r.Size.Load, func(c, i int) Ask { return say("load", c*1000+i, r.Size.MaxTokens) })
+	stop := r.keepBusy(ctx, r.Size.Load, func(c, i int) Ask { return r.say("load", c*1000+i) })
 	defer stop()
 	var (
 		mu    sync.Mutex

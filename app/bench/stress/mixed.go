@@ -15,7 +15,7 @@ func mixed(ctx context.Context, r *run) error {
 		return err
 	}
 	r.Progress("the short request alone")
-	shortAlone, err := r.must(ctx, say("short alone", 1, 8))
+	shortAlone, err := r.must(ctx, r.short("short alone"))
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func mixed(ctx context.Context, r *run) error {
 
 	r.Progress("both, beside decoding streams")
 	stop := r.keepBusy(ctx, r.Size.Decoding, func(c, i int) Ask {
-		a := say("decoding", c*100+i, r.Size.MaxTokens)
+		a := r.say("decoding", c*100+i)
 		a.Keep = true
 		return a
 	})
@@ -41,7 +41,7 @@ func mixed(ctx context.Context, r *run) error {
 	// The short one comes when a tenth of the long prefill is done.
 	pause(ctx, longAlone.TTFT/10)
 	shortBegan := time.Since(r.client.epoch)
-	short := r.ask(ctx, Ask{Group: "short", Turns: []Turn{{"user", storyPrompt("short", 2)}}, MaxTokens: 8, Timeout: r.Size.LongTimeout})
+	short := r.ask(ctx, r.short("short"))
 	l := <-longEnded
 	stop()
 	if ctx.Err() != nil {
@@ -52,7 +52,9 @@ func mixed(ctx context.Context, r *run) error {
 		return nil
 	}
 	waits := max(longAlone.TTFT-(shortBegan-longBegan), 0) + shortAlone.TTFT
-	r.metrics[ShortTTFT] = 100 * short.TTFT.Seconds() / waits.Seconds()
+	if longAlone.TTFT >= judgeable {
+		r.metrics[ShortTTFT] = 100 * short.TTFT.Seconds() / waits.Seconds()
+	}
 	gaps := newLatencies()
 	for _, s := range r.rec.in("decoding") {
 		for i := 1; i < len(s.Times); i++ {
@@ -71,8 +73,21 @@ func mixed(ctx context.Context, r *run) error {
 	return nil
 }
 
+// judgeable is how long a prefill must take for the short request's wait to be
+// judged: in a shorter one a few steps of the usual length are most of it.
+const judgeable = 4 * time.Second
+
+// tiny is an answer that shows when the first token came, and hardly more.
+const tiny = 8
+
+func (r *run) short(group string) Ask {
+	a := r.say(group, 0)
+	a.MaxTokens, a.Timeout = tiny, r.Size.LongTimeout
+	return a
+}
+
 func (r *run) long(group, prompt string) Ask {
-	return Ask{Group: group, Turns: []Turn{{"user", prompt}}, MaxTokens: 8, Timeout: r.Size.LongTimeout, Patient: true}
+	return Ask{Group: group, Turns: []Turn{{"user", prompt}}, MaxTokens: tiny, Timeout: r.Size.LongTimeout, Patient: true}
 }
 
 // decoding waits until streams have answered so many requests that all surely
@@ -91,11 +106,11 @@ func (r *run) decoding(ctx context.Context) bool {
 // makes prompts of the wanted length which differ from their first line on.
 func (r *run) longPrompt(ctx context.Context) (func(mark string) string, error) {
 	const probeLines = 40
-	one, err := r.must(ctx, Ask{Group: "probe", Turns: []Turn{{"user", lines("P", 1)}}, MaxTokens: 4})
+	one, err := r.must(ctx, Ask{Group: "probe", Turns: []Turn{{"user", r.lines("P", 1)}}, MaxTokens: tiny})
 	if err != nil {
 		return nil, err
 	}
-	many, err := r.must(ctx, Ask{Group: "probe", Turns: []Turn{{"user", lines("P", probeLines)}}, MaxTokens: 4})
+	many, err := r.must(ctx, Ask{Group: "probe", Turns: []Turn{{"user", r.lines("P", probeLines)}}, MaxTokens: tiny})
 	if err != nil {
 		return nil, err
 	}
@@ -112,5 +127,5 @@ func (r *run) longPrompt(ctx context.Context) (func(mark string) string, error) 
 		}
 	}
 	n := max(int(float64(tokens)/perLine), 1)
-	return func(mark string) string { return lines(mark, n) }, nil
+	return func(mark string) string { return r.lines(mark, n) }, nil
 }

@@ -57,6 +57,8 @@ type run struct {
 	watcher *watcher
 	rec     *recorder
 	rng     *rand.Rand
+	// mark tells this run's prompts from those of any other.
+	mark    string
 	metrics map[Metric]float64
 	notes   []string
 }
@@ -68,7 +70,8 @@ func Run(ctx context.Context, s Scenario, o Options) (Result, error) {
 	r := &run{
 		Options: o, rec: newRecorder(), metrics: map[Metric]float64{},
 		client: newClient(o.Target, epoch), watcher: newWatcher(o.Target.BaseURL, epoch),
-		rng: rand.New(rand.NewPCG(o.Seed, 0)),
+		mark: fmt.Sprintf("%s %04d", s.Name, epoch.UnixMilli()/100%10_000),
+		rng:  rand.New(rand.NewPCG(o.Seed, 0)),
 	}
 	defer r.client.close()
 	defer r.watcher.close()

@@ -15,7 +15,7 @@ func soak(ctx context.Context, r *run) error { return r.steady(ctx, r.Size.SoakF
 // steady keeps clients busy for so long, and compares the end with the beginning.
 func (r *run) steady(ctx context.Context, long time.Duration) error {
 	stop := r.keepBusy(ctx, r.Size.Load, func(c, i int) Ask {
-		a := say("sustained", c*100_000+i, r.Size.MaxTokens)
+		a := r.say("sustained", c*100_000+i)
 		a.Patient = true
 		return a
 	})
