@@ -135,10 +135,10 @@ func TestRateCountsWhatAllDoAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, 2, got, 1e-9, "two tokens after the first, in a second")
 
-	late := streamed{texts: at(1.5, 2, 2.5), end: at(3)[0], completion: 6} // two tokens a chunk
+	late := streamed{texts: at(1.5, 2, 2.5), end: at(3)[0], completion: 6} // five tokens in two chunks
 	got, err = rate([]streamed{single, late})
 	require.NoError(t, err)
-	require.InDelta(t, (1+2)/0.5, got, 1e-9)
+	require.InDelta(t, (1+2.5)/0.5, got, 1e-9)
 
 	apart := streamed{texts: at(7, 8), end: at(9)[0], completion: 2}
 	_, err = rate([]streamed{single, apart})

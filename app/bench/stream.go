@@ -172,8 +172,8 @@ func together(ctx context.Context, baseURL string, streams, tokens int) ([]strea
 
 // rate returns the tokens per second of all streams together, in the time in
 // which all of them decode: from when the last one has its first text until the
-// first one ends. Each stream's chunks stand for its tokens in equal parts:
-// nearly always that is one token a chunk.
+// first one ends. Each stream's chunks after the first stand for its tokens after the
+// first in equal parts: nearly always that is one token a chunk, or two.
 func rate(seen []streamed) (float64, error) {
 	from, to := seen[0].texts[0], seen[0].end
 	for _, s := range seen[1:] {
@@ -196,7 +196,8 @@ func rate(seen []streamed) (float64, error) {
 				inWindow++
 			}
 		}
-		tokens += float64(inWindow) * float64(s.completion) / float64(len(s.texts))
+		// The first token comes alone; later ones may come together.
+		tokens += float64(inWindow) * float64(s.completion-1) / float64(max(1, len(s.texts)-1))
 	}
 	return tokens / window, nil
 }

@@ -59,7 +59,7 @@ func (l *loop) seat(j *job) bool {
 	}
 	sampler, err := l.backend.NewSampler(j.sampling)
 	if err != nil {
-		l.reject(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
+		l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
 		return true
 	}
 	now := time.Now()

@@ -83,7 +83,7 @@ func readmeCommands(t *testing.T, base string) {
 		require.NotEqual(t, command, streamed)
 		out, err = run(t, nil, "sh", "-c", streamed)
 		require.NoError(t, err, "%s\n%s", streamed, out)
-		require.Greater(t, strings.Count(out, "\ndata: "), 5, "%s", out)
+		require.Greater(t, strings.Count(out, "\ndata: "), 3, "%s", out)
 		require.NotContains(t, out, `"error"`)
 	}
 }

@@ -40,7 +40,7 @@ test('stream, raw', async () => {
   const chunks = [];
   for await (const chunk of await client.chat.completions.create(ask({ stream: true }))) chunks.push(chunk);
   assert.equal(new Set(chunks.map((c) => c.id)).size, 1);
-  assert.ok(chunks.length > 5, 'it comes in pieces');
+  assert.ok(chunks.length > 3, 'it comes in pieces');
   assert.deepEqual(chunks[0].choices[0].delta, { role: 'assistant', content: '' });
   assert.equal(chunks.map((c) => c.choices[0].delta.content ?? '').join(''), textOf(whole));
   assert.deepEqual(chunks.map((c) => c.choices[0].finish_reason).filter(Boolean), ['stop']);
