@@ -65,7 +65,7 @@ func servesNothing(inv invocation, s config.Settings) error {
 	if s.Bench.URL == "" {
 		return nil
 	}
-	for _, name := range []string{"model", "shape", "ctx", "kv", "threads"} {
+	for _, name := range []string{"model", "shape", "ctx", "kv", "kv-memory", "threads"} {
 		if _, set := inv.flags[name]; set {
 			return usageError{fmt.Errorf("--url and --%s exclude each other: the server there has its model already", name)}
 		}
