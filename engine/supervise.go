@@ -14,6 +14,7 @@ import (
 	"samovar/engine/infer"
 	"samovar/engine/internal/admit"
 	"samovar/engine/internal/proc"
+	"samovar/engine/internal/sched"
 	"samovar/engine/internal/wire"
 )
 
@@ -343,7 +344,7 @@ func capacity(m infer.Model, threads int) admit.Capacity {
 	}
 	inTime := func(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 	return admit.Capacity{
-		Sequences: m.Sequences, Cells: m.PoolCells, ContextTokens: m.ContextTokens,
+		Sequences: m.Sequences, Cells: m.PoolCells, ContextTokens: m.ContextTokens, Headroom: sched.Headroom,
 		DecodeStep: inTime(float64(m.FileBytes) / read), PrefillRow: inTime(2 * float64(m.Parameters) / compute), Fixed: fixed,
 	}
 }

@@ -85,6 +85,7 @@ var (
 	descSequences   = describe("kv_pool_sequences", "Sequences in the KV pool.", "state")
 	descEvictions   = describe("kv_evictions_total", "Idle sequences that left the pool for want of room or of use.")
 	descCompactions = describe("kv_compactions_total", "Times the pool was compacted.")
+	descPauses      = describe("kv_pauses_total", "Sequences that had to make room for older ones, for a while.")
 	descStepTime    = describe("step_duration_seconds", "Time of the worker's steps.")
 	descStepRows    = describe("step_rows", "Rows of the worker's steps.")
 	descRows        = describe("rows_total", "Rows that were computed.", "kind")
@@ -126,6 +127,7 @@ func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descSequences, float64(p.IdleSequences), "idle")
 	count(descEvictions, p.Evictions)
 	count(descCompactions, p.Compactions)
+	count(descPauses, p.Pauses)
 
 	s := st.Steps
 	count(descRows, s.DecodeRows, "decode")

@@ -69,6 +69,8 @@ type Pool struct {
 	// Evictions and Compactions count since the worker started.
 	Evictions   uint64 `json:"evictions"`
 	Compactions uint64 `json:"compactions"`
+	// Pauses counts the sequences that had to make room for older ones.
+	Pauses uint64 `json:"pauses"`
 	// Sequences describes each.
 	Sequences []PoolSequence `json:"sequences,omitempty"`
 }

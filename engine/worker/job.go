@@ -48,11 +48,22 @@ type job struct {
 	// that bounds it, not the client's wish.
 	maxTokens int
 	atContext bool
+	// paused is what there is of it already, if it had to make room for others;
+	// nil before it was first bound.
+	paused *sequence
+	// answered is how many of tokens are of its answer: it was paused after them.
+	answered int
 }
 
 // cells is the most KV cells that the job can come to need. The last token of
 // the answer is never evaluated.
-func (j *job) cells() int { return len(j.tokens) + j.maxTokens - 1 }
+func (j *job) cells() int { return len(j.tokens) - j.answered + j.maxTokens - 1 }
+
+// room is how many cells the job should have, of which it has evaluated so many:
+// those of its prompt and of the next headroom tokens of its answer.
+func (j *job) room(evaluated, headroom int) int {
+	return min(j.cells(), max(evaluated, len(j.tokens))+headroom)
+}
 
 // sequence is a job that is bound to a sequence of the context. Only the loop
 // touches it.
@@ -73,15 +84,25 @@ type sequence struct {
 	common  map[*sequence]int
 	follows bool
 
-	bound, evaluatedAt, first time.Time
+	// bound is when it first got a sequence, seated when it got this one.
+	bound, seated, evaluatedAt, first time.Time
 }
+
+// close frees what a paused job holds.
+func (j *job) close() {
+	if j.paused != nil {
+		j.paused.sampler.Close()
+	}
+}
+
+func (j *job) promptTokens() int { return len(j.tokens) - j.answered }
 
 // end builds the last event's facts.
 func (s *sequence) end(reason infer.FinishReason, stop string, now time.Time) *infer.End {
 	e := &infer.End{
 		Reason:     reason,
 		StopString: stop,
-		Usage:      infer.Usage{PromptTokens: len(s.tokens), CachedTokens: len(s.tokens) - s.prefilled, CompletionTokens: s.completed},
+		Usage:      infer.Usage{PromptTokens: s.promptTokens(), CachedTokens: max(0, s.promptTokens()-s.prefilled), CompletionTokens: s.completed},
 		Anatomy:    infer.Anatomy{Queue: s.bound.Sub(s.arrived)},
 	}
 	if !s.first.IsZero() {

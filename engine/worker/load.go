@@ -153,7 +153,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 		return nil, modelFailure(err)
 	}
 	e := &engine{model: model, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
-		cells: cells, sequences: sequences, hot: hotSequences, cellBytes: cellBytes(facts, cfg.KVType),
+		cells: cells, sequences: sequences, hot: hotSequences, headroom: sched.Headroom, cellBytes: cellBytes(facts, cfg.KVType),
 		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention,
 		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
 	}}

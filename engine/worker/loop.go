@@ -52,6 +52,8 @@ type sizes struct {
 	cells int
 	// sequences compute at a time; hot more may idle in the pool.
 	sequences, hot int
+	// headroom is how many tokens ahead of an answer are kept free for it.
+	headroom int
 	// cellBytes is the size of one token's KV, in bytes.
 	cellBytes int
 	// skipCell is what a used cell that is not attended to adds to a step.
@@ -83,6 +85,7 @@ type loop struct {
 	steps   infer.Steps
 	// since counts the steps since the pool was last looked after.
 	since  int
+	pauses uint64
 	told   wire.Pulse
 	toldAt time.Time
 	rows   []llama.Row
@@ -96,9 +99,9 @@ type loop struct {
 
 // flushEvery is how long a token may wait for the next one, so that both go out
 // together: no screen shows more, and each hand-over takes the cores that compute
-// away for a while, 3 % of a fast model's decoding. First tokens and ends never wait,
+// away for a while, some 3 % of a fast model's decoding. First tokens and ends never wait,
 // and no token does whose step takes this long.
-const flushEvery = 15 * time.Millisecond
+const flushEvery = 30 * time.Millisecond
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
 	return &loop{
@@ -112,6 +115,9 @@ func (l *loop) run(ctx context.Context) error {
 	defer func() {
 		for _, s := range l.active {
 			s.sampler.Close()
+		}
+		for _, j := range l.waiting {
+			j.close()
 		}
 	}()
 	for {
@@ -168,8 +174,9 @@ func (l *loop) dropCancelled(now time.Time) {
 	l.waiting = slices.DeleteFunc(l.waiting, func(j *job) bool {
 		switch {
 		case j.cancelled.Load():
+			j.close()
 			l.ended(j.ticket)
-		case !j.deadline.IsZero() && now.After(j.deadline):
+		case j.paused == nil && !j.deadline.IsZero() && now.After(j.deadline):
 			l.refuse(j.ticket, infer.Error{Code: infer.CodeDeadline,
 				Message: fmt.Sprintf("The request waited %.1f s for its turn, longer than its client wants to wait.", now.Sub(j.arrived).Seconds()),
 				Hint:    "Try again later, or with a longer time-out."})
@@ -187,8 +194,8 @@ func (l *loop) dropCancelled(now time.Time) {
 
 // step plans, computes and samples once.
 func (l *loop) step() error {
-	plan := sched.Plan(l.tasks(), l.sizes.steps, l.meter.Cost(), time.Now())
-	if l.makeRoom(plan.Rows()); l.broken != nil {
+	plan := l.plan(time.Now())
+	if l.broken != nil {
 		return l.broken
 	}
 	if len(plan.Prefill) > 0 {
@@ -231,7 +238,9 @@ func (l *loop) computed(plan sched.Step) {
 	}
 	l.pool.Place(placed)
 	for _, c := range plan.Prefill {
-		l.bySeq(c.Seq).prefilled += c.Rows
+		if s := l.bySeq(c.Seq); s.answered == 0 {
+			s.prefilled += c.Rows
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func newRig(t *testing.T, fake *llamatest.Fake, sequences int) *rig {
 	r := &rig{t: t, fake: fake, text: map[string]string{}, end: map[string]*infer.End{},
 		failed: map[string]infer.Error{}, changed: make(chan struct{}, 1), ended: make(chan error, 1)}
 	r.loop = newLoop(fakeBackend{fake}, fake, sizes{
-		cells: fake.Cells, sequences: sequences, hot: 4,
+		cells: fake.Cells, sequences: sequences, hot: 4, headroom: 1000,
 		steps: sched.Limits{MaxRows: fake.Rows, MinChunk: 4, ITLTarget: time.Second},
 	}, r.receive, func() {}, func(*ticket) {})
 	r.loop.verify = true

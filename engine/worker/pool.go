@@ -19,11 +19,14 @@ func (l *loop) evaluated(s *sequence) int { return len(l.pool.Sequence(s.seq).To
 // prefillLeft is how many prompt tokens of s are still to be evaluated.
 func (l *loop) prefillLeft(s *sequence) int { return max(0, len(s.tokens)-l.evaluated(s)) }
 
-// reserved is how many cells the active sequences may still come to need.
+// reserved is how many cells the active sequences are to get. It is a promise only
+// for their next tokens: answers grow beyond it, and when all cells are taken the
+// one that was bound last is paused.
 func (l *loop) reserved() int {
 	n := 0
 	for _, s := range l.active {
-		n += max(0, s.cells()-l.evaluated(s))
+		at := l.evaluated(s)
+		n += s.room(at, l.sizes.headroom) - at
 	}
 	return n
 }
@@ -54,16 +57,21 @@ func (l *loop) bind() {
 func (l *loop) seat(j *job) bool {
 	// The last token is always computed: its logits are sampled.
 	match := l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole)
-	if l.pool.Pinned()+l.reserved()+j.cells()-match.Pinned > l.sizes.cells {
+	// Alone it may have all there is; otherwise growth never ends in a standstill.
+	if len(l.active) > 0 && l.pool.Pinned()+l.reserved()+j.room(0, l.sizes.headroom)-match.Pinned > l.sizes.cells {
 		return false
 	}
-	sampler, err := l.backend.NewSampler(j.sampling)
-	if err != nil {
-		l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
-		return true
-	}
 	now := time.Now()
-	s := &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now, common: map[*sequence]int{}}
+	s := j.paused
+	if s == nil {
+		sampler, err := l.backend.NewSampler(j.sampling)
+		if err != nil {
+			l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
+			return true
+		}
+		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now}
+	}
+	s.common, s.follows, s.seated, j.paused = map[*sequence]int{}, false, now, nil
 	if match.Whole {
 		s.seq = match.Seq
 		l.pool.Activate(s.seq, j.agent, now)
@@ -78,7 +86,7 @@ func (l *loop) seat(j *job) bool {
 			victims, _ = l.pool.PlanEviction(0, true, kv.NoSequence)
 		}
 		if l.evict(victims); l.broken != nil {
-			sampler.Close()
+			s.sampler.Close()
 			return false
 		}
 		s.seq, _ = l.pool.Open(j.agent, now)
@@ -130,11 +138,39 @@ func (l *loop) follow() {
 	}
 }
 
-// makeRoom evicts until the rows of a step have free cells. What active sequences
-// may need was counted when they were bound, so idle ones suffice.
-func (l *loop) makeRoom(rows int) {
-	victims, _ := l.pool.PlanEviction(rows, false, kv.NoSequence)
-	l.evict(victims)
+// plan chooses the rows of the next step and frees the cells that they need: idle
+// sequences are evicted, and when that does not suffice, active ones are paused, the
+// one that was seated last first.
+func (l *loop) plan(now time.Time) sched.Step {
+	for {
+		plan := sched.Plan(l.tasks(), l.sizes.steps, l.meter.Cost(), now)
+		victims, ok := l.pool.PlanEviction(plan.Rows(), false, kv.NoSequence)
+		if ok || len(l.active) == 1 {
+			l.evict(victims)
+			return plan
+		}
+		l.pause(slices.MaxFunc(l.active, func(a, b *sequence) int { return a.seated.Compare(b.seated) }))
+	}
+}
+
+// pause puts a sequence back among the waiting. What it holds is idle from now on;
+// what of it gets lost until it is seated again is computed again.
+func (l *loop) pause(s *sequence) {
+	l.pauses++
+	evaluated := l.pool.Sequence(s.seq).Tokens
+	if len(evaluated) >= len(s.tokens) {
+		fresh := len(evaluated) + 1 - len(s.tokens) // last is not evaluated yet
+		s.tokens = append(slices.Clone(evaluated), s.last)
+		s.answered += fresh
+	}
+	l.unlist(s)
+	if len(evaluated) > 0 {
+		l.pool.Rest(s.seq, time.Now())
+	} else {
+		l.empty(s)
+	}
+	s.paused = s
+	l.waiting = append(l.waiting, s.job)
 }
 
 func (l *loop) evict(seqs []int) {
@@ -173,11 +209,15 @@ func (l *loop) empty(s *sequence) {
 
 func (l *loop) leave(s *sequence) {
 	s.sampler.Close()
+	l.unlist(s)
+	l.ended(s.ticket)
+}
+
+func (l *loop) unlist(s *sequence) {
 	l.active = slices.DeleteFunc(l.active, func(o *sequence) bool { return o == s })
 	for _, o := range l.active {
 		delete(o.common, s)
 	}
-	l.ended(s.ticket)
 }
 
 // How often, in steps, the pool is looked after, and the most bytes that are moved
@@ -276,9 +316,6 @@ func (l *loop) compare() error {
 			err = errors.Join(err, fmt.Errorf("sequence %d has %d tokens, its account %d", seq, n, len(s.Tokens)))
 		}
 	})
-	if l.pool.Pinned()+l.reserved() > l.sizes.cells {
-		err = errors.Join(err, fmt.Errorf("%d pinned and %d reserved of %d cells", l.pool.Pinned(), l.reserved(), l.sizes.cells))
-	}
 	return err
 }
 
@@ -305,7 +342,7 @@ func (l *loop) poolStatus() infer.Pool {
 	p := infer.Pool{
 		Cells: l.pool.Cells(), Used: l.pool.Used(), Shared: l.pool.Shared(), Pinned: l.pool.Pinned(), Reserved: l.reserved(),
 		Idle: l.pool.Idle(), Free: l.pool.Free(), Span: l.pool.Span(),
-		Evictions: l.pool.Evictions(), Compactions: l.pool.Compactions(),
+		Evictions: l.pool.Evictions(), Compactions: l.pool.Compactions(), Pauses: l.pauses,
 	}
 	l.pool.Sequences(func(seq int, s *kv.Sequence) {
 		if s.Active {

@@ -86,6 +86,53 @@ func TestIdleSequencesLeaveWhenCellsAreNeeded(t *testing.T) {
 	require.Positive(t, r.level.Pool.Evictions)
 }
 
+// Clients rarely say how long an answer may get: requests that could fill the pool
+// each run side by side nevertheless, and when it is full the younger ones wait.
+func TestAnswersWithoutALimitRunSideBySide(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		t.Run(fmt.Sprint("whole ", whole), func(t *testing.T) {
+			fake := llamatest.New(400, 32)
+			r := newRig(t, fake, 4)
+			r.loop.sizes.headroom, r.loop.sizes.whole = 8, whole
+			r.start()
+			const answer = 300
+			for i := range 4 {
+				r.loop.inbox <- makeJob(fmt.Sprint(i), fmt.Sprint("prompt ", i), answer)
+			}
+			r.until("they run together", func() bool { return r.level.Active == 4 })
+			r.until("all end", func() bool { return len(r.end) == 4 })
+			r.idle()
+			r.stop()
+			require.Positive(t, r.level.Pool.Pauses)
+			for i := range 4 {
+				id := fmt.Sprint(i)
+				require.Equal(t, alone("prompt "+id, answer), r.text[id])
+				usage := r.end[id].Usage
+				require.Equal(t, len("prompt 0"), usage.PromptTokens)
+				require.Equal(t, answer, usage.CompletionTokens)
+				require.Less(t, usage.CachedTokens, usage.PromptTokens)
+			}
+		})
+	}
+}
+
+func TestAPausedRequestCanBeCancelled(t *testing.T) {
+	fake := llamatest.New(400, 32)
+	r := newRig(t, fake, 2)
+	r.loop.sizes.headroom = 8
+	r.start()
+	old, young := makeJob("old", "first", 350), makeJob("young", "second", 350)
+	r.loop.inbox <- old
+	r.loop.inbox <- young
+	r.until("one is paused", func() bool { return r.level.Pool.Pauses > 0 })
+	young.cancel()
+	r.until("the other ends", func() bool { return r.end["old"] != nil })
+	r.idle()
+	r.stop()
+	require.Nil(t, r.end["young"])
+	require.Equal(t, alone("first", 350), r.text["old"])
+}
+
 func TestHolesAreClosedWhenThatPays(t *testing.T) {
 	fake := llamatest.New(3000, 64)
 	r := newRig(t, fake, 4)
@@ -156,14 +203,14 @@ func TestPoolInvariants(t *testing.T) {
 	model, err := lib.OpenModel(llama.ModelParams{Path: llamatest.Guide(t)})
 	require.NoError(t, err)
 	defer model.Close()
-	const cells, active, hot = 1500, 4, 6
+	const cells, active, hot = 250, 4, 6
 	ctx, err := model.NewContext(llama.ContextParams{Cells: cells, Rows: 64, Sequences: active + hot, Threads: 1, KVType: "f16"})
 	require.NoError(t, err)
 	defer ctx.Close()
 
 	r := newRig(t, llamatest.New(cells, 64), active)
 	r.loop = newLoop(backend{ctx}, model, sizes{
-		cells: cells, sequences: active, hot: hot, cellBytes: 1000, skipCell: 20 * time.Microsecond,
+		cells: cells, sequences: active, hot: hot, headroom: 10, cellBytes: 1000, skipCell: 20 * time.Microsecond,
 		steps: sched.Limits{MaxRows: 64, MinChunk: 16, ITLTarget: 20 * time.Millisecond},
 	}, r.receive, func() {}, func(*ticket) {})
 	r.loop.verify = true
@@ -177,7 +224,7 @@ func TestPoolInvariants(t *testing.T) {
 		prompt := []string{"", system, system + system, "Tea, please. "}[rnd.IntN(4)] + strings.Repeat(fmt.Sprint(rnd.IntN(5), " leaves "), 1+rnd.IntN(12))
 		tokens, err := model.Tokenize(prompt, false)
 		require.NoError(t, err)
-		j := makeJob(fmt.Sprint(i), "", 1+rnd.IntN(24))
+		j := makeJob(fmt.Sprint(i), "", 1+rnd.IntN(24)+rnd.IntN(2)*rnd.IntN(300))
 		j.tokens, j.sampling = tokens, llama.SamplerParams{TopP: 1, RepeatPenalty: 1}
 		j.agent = []string{"", "a", "b"}[rnd.IntN(3)]
 		j.onCancel = r.loop.guard.cancel
@@ -202,8 +249,9 @@ func TestPoolInvariants(t *testing.T) {
 	require.NoError(t, r.loop.broken)
 	p := r.level.Pool
 	require.Positive(t, p.Evictions)
-	t.Logf("%d prompt tokens, %d computed; %d evictions, %d compactions, %d aborted steps",
-		total, r.level.Steps.PrefillRows, p.Evictions, p.Compactions, r.level.Steps.Aborted)
+	require.Positive(t, p.Pauses)
+	t.Logf("%d prompt tokens, %d computed; %d evictions, %d pauses, %d compactions, %d aborted steps",
+		total, r.level.Steps.PrefillRows, p.Evictions, p.Pauses, p.Compactions, r.level.Steps.Aborted)
 	require.Less(t, r.level.Steps.PrefillRows, uint64(total)/2, "much is shared")
 }
 

@@ -24,6 +24,9 @@ type Capacity struct {
 	ContextTokens int
 	// DecodeStep is a step for one sequence, PrefillRow a row of a prompt.
 	DecodeStep, PrefillRow time.Duration
+	// Headroom is for how many tokens of its answer a request needs room to start; 0
+	// is for all.
+	Headroom int
 	// Fixed is the share of a decode step, 0 … 1, that does not grow with the
 	// number of sequences in it.
 	Fixed float64
@@ -248,6 +251,9 @@ func (c *Controller) item(o *outstanding) item {
 	prompt, most := c.promptTokens(o), o.MaxTokens
 	if room := c.capacity.ContextTokens - prompt; most == 0 || c.capacity.ContextTokens > 0 && most > room {
 		most = max(1, room)
+	}
+	if c.capacity.Headroom > 0 {
+		most = min(most, c.capacity.Headroom)
 	}
 	it.cells = min(prompt+most, c.capacity.Cells)
 	return it

@@ -2,6 +2,10 @@ package sched
 
 import "time"
 
+// Headroom is how many tokens of its answer a request is given room for before it is
+// seated. Most answers are shorter, and clients rarely say how long theirs may be.
+const Headroom = 1024
+
 // Candidate is a request that waits for a sequence.
 type Candidate struct {
 	Arrived time.Time
