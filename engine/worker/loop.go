@@ -97,10 +97,10 @@ type loop struct {
 	verify bool
 }
 
-// flushEvery is how long a token may wait for the next one, so that both go out
-// together: no screen shows more, and each hand-over takes the cores that compute
-// away for a while, some 3 % of a fast model's decoding. First tokens and ends never wait,
-// and no token does whose step takes this long.
+// flushEvery is how long a token may wait for the next ones, so that they go out
+// together: no eye sees more, and each hand-over takes the cores that compute away for
+// a while, some 3 % of a fast model's decoding. First tokens and ends never wait, and
+// no token waits that the next step, taken to be as long as the last, would make late.
 const flushEvery = 30 * time.Millisecond
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
@@ -128,8 +128,9 @@ func (l *loop) run(ctx context.Context) error {
 		l.bind()
 		l.tellPulse(time.Now())
 		if len(l.active) > 0 && l.broken == nil {
+			start := time.Now()
 			err := l.step()
-			if now := time.Now(); l.urgent || now.Sub(l.flushed) >= flushEvery || err != nil {
+			if now := time.Now(); l.urgent || now.Sub(l.flushed)+now.Sub(start) > flushEvery || err != nil {
 				l.urgent, l.flushed = false, now
 				l.flush()
 			}
