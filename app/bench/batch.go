@@ -82,7 +82,9 @@ type Shared struct {
 	// MostUsed is the most cells in use, MostShared the most that were shared.
 	MostUsed   int `json:"most_used_cells"`
 	MostShared int `json:"most_shared_cells"`
-	// Same counts the answers that are the same as computed alone, cold.
+	// Same counts the answers that are the same, token for token, as computed alone
+	// and cold. Those that differ are no sign of a fault as such: the kernels' rounding
+	// depends on the shape of a batch. TestSameness (engine/worker) tells faults.
 	Same int `json:"same_as_alone"`
 }
 
@@ -420,12 +422,13 @@ func (r BatchReport) Page() report.Report {
 				Tables: []report.Table{{Head: []string{"what", "n", "p50 ms", "p95 ms", "p99 ms", "max ms"}, Rows: [][]string{row("ITL before", mx.ITLBefore), row("ITL during", mx.ITLDuring)}},
 					{Head: []string{"what", "ms"}, Rows: [][]string{{"TTFT of the long request", ms(mx.LongTTFT)}, {"TTFT of the short one", ms(mx.ShortTTFT)},
 						{"alone", ms(mx.ShortTTFTAlone)}, {"first come, first served", ms(mx.ShortTTFTQueue)}}}}},
-			{Title: "A common beginning", Text: fmt.Sprintf("%d requests at once that begin alike.", sh.Requests),
+			{Title: "A common beginning", Text: fmt.Sprintf("%d requests at once that begin alike. Where two tokens are as good as equally likely, the shape of a batch decides between them; random weights have many such places.", sh.Requests),
 				Verdicts: []report.Verdict{
 					{Name: "the common part is computed once", Pass: int(sh.Computed)+sh.CachedTokens <= sh.PromptTokens+sh.Requests, Got: fmt.Sprint(sh.Computed) + " rows", Want: fmt.Sprintf("%d prompt tokens − %d reused", sh.PromptTokens, sh.CachedTokens)},
-					{Name: "answers as computed alone", Pass: sh.Same == sh.Requests, Got: fmt.Sprint(sh.Same), Want: fmt.Sprint(sh.Requests)}},
+				},
 				Tables: []report.Table{{Head: []string{"what", "tokens"}, Rows: [][]string{{"prompts", fmt.Sprint(sh.PromptTokens)}, {"reused", fmt.Sprint(sh.CachedTokens)},
-					{"computed", fmt.Sprint(sh.Computed)}, {"most cells in use", fmt.Sprint(sh.MostUsed)}, {"most cells shared", fmt.Sprint(sh.MostShared)}}}}},
+					{"computed", fmt.Sprint(sh.Computed)}, {"most cells in use", fmt.Sprint(sh.MostUsed)}, {"most cells shared", fmt.Sprint(sh.MostShared)}}},
+					{Head: []string{"answers", ""}, Rows: [][]string{{"the same, token for token, as computed alone", fmt.Sprintf("%d of %d", sh.Same, sh.Requests)}}}}},
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,8 +42,12 @@ func plain(t *testing.T, c *llama.Context, prompts [][]llama.Token, n int) []ans
 		for i, token := range p {
 			rows[i] = llama.Row{Seq: seq, Pos: i, Token: token, Output: i == len(p)-1}
 		}
-		require.NoError(t, c.Decode(rows))
-		choose(seq, len(p)-1)
+		var last []llama.Row
+		for chunk := range slices.Chunk(rows, c.Params().Rows) {
+			require.NoError(t, c.Decode(chunk))
+			last = chunk
+		}
+		choose(seq, len(last)-1)
 	}
 	for i := range n - 1 {
 		rows := make([]llama.Row, len(prompts))
@@ -144,12 +149,16 @@ func TestSameness(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 
-	const answers, n, groups = 8, 100, 3
+	const answers, n, groups = 8, 100, 4
 	ours, raws, total := 0, 0, 0
 	for g := range groups {
+		system := ""
+		if g == groups-1 { // a long common beginning, which the loop computes once
+			system = strings.Repeat("You are a kind guide who likes tea and says little. ", 40)
+		}
 		var prompts [][]llama.Token
 		for i := range answers {
-			tokens, err := m.Tokenize(fmt.Sprintf("Question %d of %d: what is a samovar good for, besides tea? My number is %d.", i, g, i*i+g), false)
+			tokens, err := m.Tokenize(fmt.Sprintf("%sQuestion %d of %d: what is a samovar good for, besides tea? My number is %d.", system, i, g, i*i+g), false)
 			require.NoError(t, err)
 			prompts = append(prompts, tokens)
 		}
