@@ -71,7 +71,7 @@ func TestEnsureLeavesNothingWhenCancelled(t *testing.T) {
 
 func TestEnsureNamesTheShapesThereAre(t *testing.T) {
 	_, err := Ensure(t.Context(), t.TempDir(), "7t", nil)
-	require.ErrorContains(t, err, `there is no shape "7t"; choose one of 0.5b, 1b, 3b, 8b, tiny`)
+	require.ErrorContains(t, err, `there is no shape "7t"; choose one of 0.5b, 1b, 3b, 8b, tiny, swa, mamba, hybrid`)
 }
 
 func TestEveryShapeHasASoundLayout(t *testing.T) {

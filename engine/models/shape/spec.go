@@ -27,12 +27,19 @@ type spec struct {
 	weights  gguf.Type // of the layers' matrices, and of the embedding if untied
 	output   gguf.Type // of the output matrix, or of the embedding shared with it
 	tied     bool
+
+	window    uint32 // of gemma3's layers but each sixth
+	conv      uint32 // tokens that a convolution of mamba or lfm2 sees
+	state     int64  // numbers of mamba's state for each of its channels
+	stepRank  int64  // mamba's rank of the step size
+	attention []int  // lfm2's attention layers; the others convolve
 }
 
 // specs in the order that Names lists them. 0.5b is the shape that the
 // project's numbers are measured on: all matrices Q4_0 and the embedding
 // shared with the output, 217.8 MB read per token. 1b, 3b and 8b are Llama
-// 3.2 and 3.1 as llama-quantize makes them: Q4_0 with a Q6_K output.
+// 3.2 and 3.1 as llama-quantize makes them: Q4_0 with a Q6_K output. swa, mamba
+// and hybrid keep other state than a cell for each token (kinds.go).
 var specs = []spec{
 	{name: "0.5b", arch: "llama", layers: 24, width: 896, heads: 14, kvHeads: 2, headSize: 64, ff: 4864,
 		vocab: 32000, context: 32768, ropeBase: 1e6, weights: gguf.Q4_0, output: gguf.Q4_0, tied: true},
@@ -44,6 +51,12 @@ var specs = []spec{
 		vocab: 128256, context: 131072, ropeBase: 5e5, weights: gguf.Q4_0, output: gguf.Q6_K},
 	{name: "tiny", arch: "llama", layers: 2, width: 128, heads: 2, kvHeads: 1, headSize: 64, ff: 384,
 		vocab: 512, context: 8192, ropeBase: 1e4, weights: gguf.Q4_0, output: gguf.Q4_0, tied: true},
+	{name: "swa", arch: "gemma3", layers: 6, width: 256, heads: 4, kvHeads: 2, headSize: 64, ff: 768, window: 512,
+		vocab: 512, context: 16384, ropeBase: 1e6, weights: gguf.Q4_0, output: gguf.Q4_0, tied: true},
+	{name: "mamba", arch: "mamba", layers: 6, width: 256, conv: 4, state: 16, stepRank: 32,
+		vocab: 512, context: 16384, weights: gguf.Q4_0, output: gguf.Q4_0, tied: true},
+	{name: "hybrid", arch: "lfm2", layers: 6, width: 256, heads: 4, kvHeads: 2, headSize: 64, ff: 768, conv: 3, attention: []int{2, 5},
+		vocab: 512, context: 16384, ropeBase: 1e6, weights: gguf.Q4_0, output: gguf.Q4_0, tied: true},
 }
 
 // chatML is the template of every shape.
@@ -108,9 +121,13 @@ func (s spec) plan() (plan, error) {
 		b.fills[0].zeroRow = s.vocab - 1
 	}
 	for i := range s.layers {
-		s.llamaLayer(b, fmt.Sprintf("blk.%d.", i))
+		s.layer(b, i)
 	}
-	b.constant("output_norm.weight", 1, s.width)
+	norm := "output_norm.weight"
+	if s.arch == "lfm2" {
+		norm = "token_embd_norm.weight" // llama.cpp's name for the same
+	}
+	b.constant(norm, 1, s.width)
 	if !s.tied {
 		b.noise("output.weight", s.output, usual, s.width, s.vocab)
 		b.fills[len(b.fills)-1].zeroRow = s.vocab - 1
@@ -126,9 +143,7 @@ func (s spec) llamaLayer(b *builder, at string) {
 	b.noise(at+"attn_v.weight", s.weights, usual, s.width, s.kvHeads*s.headSize)
 	b.noise(at+"attn_output.weight", s.weights, strong, s.heads*s.headSize, s.width)
 	b.constant(at+"ffn_norm.weight", 1, s.width)
-	b.noise(at+"ffn_gate.weight", s.weights, usual, s.width, s.ff)
-	b.noise(at+"ffn_up.weight", s.weights, usual, s.width, s.ff)
-	b.noise(at+"ffn_down.weight", s.weights, strong, s.ff, s.width)
+	s.feedForward(b, at, strong)
 }
 
 func (s spec) metadata(b *builder) {
@@ -144,12 +159,17 @@ func (s spec) metadata(b *builder) {
 	key("feed_forward_length", uint32(s.ff))
 	key("vocab_size", uint32(s.vocab))
 	key("attention.head_count", uint32(s.heads))
-	key("attention.head_count_kv", uint32(s.kvHeads))
-	key("attention.key_length", uint32(s.headSize))
-	key("attention.value_length", uint32(s.headSize))
+	key("attention.head_count_kv", s.layerKVHeads())
+	if s.heads > 0 {
+		key("attention.key_length", uint32(s.headSize))
+		key("attention.value_length", uint32(s.headSize))
+	}
 	key("attention.layer_norm_rms_epsilon", float32(1e-6))
-	key("rope.dimension_count", uint32(s.headSize))
-	key("rope.freq_base", s.ropeBase)
+	if s.heads > 0 {
+		key("rope.dimension_count", uint32(s.headSize))
+		key("rope.freq_base", s.ropeBase)
+	}
+	s.kindMetadata(key)
 	s.tokenizer(b)
 }
 
