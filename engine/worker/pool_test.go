@@ -209,7 +209,7 @@ func TestPoolInvariants(t *testing.T) {
 	defer ctx.Close()
 
 	r := newRig(t, llamatest.New(cells, 64), active)
-	r.loop = newLoop(backend{ctx}, model, sizes{
+	r.loop = newLoop(backend{ctx}, endless{model}, sizes{
 		cells: cells, sequences: active, hot: hot, headroom: 10, cellBytes: 1000, skipCell: 20 * time.Microsecond,
 		steps: sched.Limits{MaxRows: 64, MinChunk: 16, ITLTarget: 20 * time.Millisecond},
 	}, r.receive, func() {}, func(*ticket) {})
@@ -222,17 +222,22 @@ func TestPoolInvariants(t *testing.T) {
 	var jobs []*job
 	for i := range 60 {
 		prompt := []string{"", system, system + system, "Tea, please. "}[rnd.IntN(4)] + strings.Repeat(fmt.Sprint(rnd.IntN(5), " leaves "), 1+rnd.IntN(12))
+		answer := 1 + rnd.IntN(24) + rnd.IntN(2)*rnd.IntN(80)
+		crowd := i < active // at once, they outgrow the pool
+		if crowd {
+			prompt, answer = fmt.Sprint(i, " leaves"), 2*cells/active
+		}
 		tokens, err := model.Tokenize(prompt, false)
 		require.NoError(t, err)
-		j := makeJob(fmt.Sprint(i), "", 1+rnd.IntN(24)+rnd.IntN(2)*rnd.IntN(300))
+		j := makeJob(fmt.Sprint(i), "", min(answer, cells-len(tokens)))
 		j.tokens, j.sampling = tokens, llama.SamplerParams{TopP: 1, RepeatPenalty: 1}
 		j.agent = []string{"", "a", "b"}[rnd.IntN(3)]
 		j.onCancel = r.loop.guard.cancel
 		jobs = append(jobs, j)
 		total += len(tokens)
 		r.loop.inbox <- j
-		if rnd.IntN(5) == 0 {
-			jobs[rnd.IntN(len(jobs))].cancel()
+		if !crowd && rnd.IntN(5) == 0 {
+			jobs[active+rnd.IntN(len(jobs)-active)].cancel()
 		}
 	}
 	r.until("all end", func() bool {
@@ -252,7 +257,7 @@ func TestPoolInvariants(t *testing.T) {
 	require.Positive(t, p.Pauses)
 	t.Logf("%d prompt tokens, %d computed; %d evictions, %d pauses, %d compactions, %d aborted steps",
 		total, r.level.Steps.PrefillRows, p.Evictions, p.Pauses, p.Compactions, r.level.Steps.Aborted)
-	require.Less(t, r.level.Steps.PrefillRows, uint64(total)/2, "much is shared")
+	require.Less(t, r.level.Steps.PrefillRows, uint64(total)*3/4, "much is shared, and pauses lose little")
 }
 
 func TestTheRawLoopRunsWhenNothingElseIsToBeDone(t *testing.T) {

@@ -145,7 +145,7 @@ func TestSameness(t *testing.T) {
 	m, err := lib.OpenModel(llama.ModelParams{Path: llamatest.Guide(t)})
 	require.NoError(t, err)
 	defer m.Close()
-	c, err := m.NewContext(llama.ContextParams{Cells: 4096, Rows: 512, Sequences: 16, Threads: 1, KVType: "f16"})
+	c, err := m.NewContext(llama.ContextParams{Cells: 12288, Rows: 512, Sequences: 16, Threads: 1, KVType: "f16"})
 	require.NoError(t, err)
 	defer c.Close()
 
