@@ -42,6 +42,9 @@ type serveFlags struct {
 	modelFlags   `embed:""`
 	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
 	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
+	KeepQuota    string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`
+	KeepDaily    string `placeholder:"SIZE" help:"Most that is written for it in a day; 0 for no bound."`
+	KeepMemory   string `placeholder:"SIZE" help:"Memory for what of it is likely to be needed."`
 	ChatTemplate string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
 }
 

@@ -55,6 +55,10 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 	if err != nil {
 		return err
 	}
+	keep, err := keepSettings(s, where)
+	if err != nil {
+		return err
+	}
 	eng := engine.New(engine.Config{
 		WorkerPath:    worker,
 		LibDir:        libs,
@@ -67,11 +71,21 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 		QueueWait:     s.QueueWait,
 		Threads:       s.Threads,
 		ChatTemplate:  template,
+		Keep:          keep,
 		Log:           log,
 	})
 	api := server.New(server.Options{Engine: eng, Version: engine.BuildVersion(), Log: log})
 	announce(p.Stderr, log, s, inv, model.ID, ln.Addr())
 	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, eng.Serve)
+}
+
+// keepSettings says where KV is kept, and how much of it.
+func keepSettings(s config.Settings, where paths.Paths) (engine.Keep, error) {
+	if s.KeepQuota == 0 {
+		return engine.Keep{}, nil
+	}
+	dir, err := where.Kept()
+	return engine.Keep{Dir: dir, Quota: s.KeepQuota, Daily: s.KeepDaily, Memory: s.KeepMemory}, err
 }
 
 // together runs server and engine, and stops the engine only after the server

@@ -34,7 +34,28 @@ type Config struct {
 	// to wait for its turn; 0 takes the defaults. More are shed.
 	QueueMax  int
 	QueueWait time.Duration
+	Keep      Keep
 	Log       *slog.Logger
+}
+
+// Keep says where KV is kept, and how much of it.
+type Keep struct {
+	// Dir is the folder for it; empty keeps none.
+	Dir string
+	// Quota bounds the bytes of a model's files, Daily what is written in a day (UTC);
+	// 0 does not. Memory is how much of it is held in memory, too.
+	Quota, Daily, Memory int64
+	// Namespace keeps apart what must not be shared.
+	Namespace string
+}
+
+// spareBytes of the disk always stay free.
+const spareBytes = 2 << 30
+
+func (k Keep) wire() wire.Keep {
+	return wire.Keep{
+		Dir: k.Dir, Namespace: k.Namespace, SpareBytes: spareBytes, QuotaBytes: k.Quota, DailyBytes: k.Daily, MemoryBytes: k.Memory,
+	}
 }
 
 // The limits of the queue where nothing else is asked for.

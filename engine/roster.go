@@ -236,6 +236,7 @@ func (r *roster) fill(s *infer.Status, now time.Time) {
 	s.Sheds = maps.Clone(r.gate.Sheds())
 	s.Pool = r.pulse.Pool
 	s.Steps = r.steps.Plus(r.pulse.Steps)
+	s.Kept = r.pulse.Kept
 }
 
 // The worker's frames, as the link reads them. Those about requests that are gone

@@ -28,8 +28,8 @@ const (
 	// loadAttempts is how often a worker may die while loading, which it does
 	// without a word when llama.cpp aborts on a file.
 	loadAttempts = 2
-	// stopGrace is how long a worker has to leave by itself.
-	stopGrace = 3 * time.Second
+	// stopGrace is how long a worker has to save what it holds and to leave by itself.
+	stopGrace = wire.SaveFor + 2*time.Second
 	// helloTimeout is how long a new process may take to say hello.
 	helloTimeout = 30 * time.Second
 )
@@ -190,7 +190,7 @@ func (e *Engine) load(w *worker) error {
 	c := e.cfg
 	if err := wire.Write(w.process.In, wire.KindLoad, wire.Load{
 		LibDir: c.LibDir, Path: e.path, ContextTokens: c.ContextTokens,
-		KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads, ChatTemplate: c.ChatTemplate,
+		KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads, ChatTemplate: c.ChatTemplate, Keep: c.Keep.wire(),
 	}); err != nil {
 		return err
 	}

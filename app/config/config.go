@@ -25,6 +25,10 @@ type Settings struct {
 	KVType        string
 	// KVBytes bounds the KV cache's memory; 0 leaves its size to the engine.
 	KVBytes int64
+	// KeepQuota bounds the files of kept KV, KeepDaily what is written to them in a day
+	// (0: no bound), KeepMemory what of them is held in memory; all in bytes, for each
+	// model. A quota of 0 keeps nothing.
+	KeepQuota, KeepDaily, KeepMemory int64
 	// QueueMax bounds the requests that run and wait, QueueWait how long one may
 	// have to wait for its turn.
 	QueueMax  int

@@ -50,6 +50,9 @@ func (p Paths) Models() (string, error) { return private(filepath.Join(p.data, "
 // Shapes is where random-weight models are made: they can be made again.
 func (p Paths) Shapes() (string, error) { return private(filepath.Join(p.cache, "shapes")) }
 
+// Kept is where the KV of agents is kept.
+func (p Paths) Kept() (string, error) { return private(filepath.Join(p.data, "kv")) }
+
 // Worker is the folder that a worker may write to.
 func (p Paths) Worker() (string, error) { return private(filepath.Join(p.state, "worker")) }
 

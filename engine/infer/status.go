@@ -43,6 +43,7 @@ type Status struct {
 	Sheds map[ShedReason]uint64 `json:"sheds,omitempty"`
 	Pool  Pool                  `json:"pool"`
 	Steps Steps                 `json:"steps"`
+	Kept  Kept                  `json:"kept"`
 	Model Model                 `json:"model"`
 }
 

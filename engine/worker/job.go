@@ -51,6 +51,8 @@ type job struct {
 	// paused is what there is of it already, if it had to make room for others;
 	// nil before it was first bound.
 	paused *sequence
+	// restore brings back what is kept of its prompt; nil if nothing is, or no more.
+	restore *restore
 	// answered is how many of tokens are of its answer: it was paused after them.
 	answered int
 }
@@ -84,12 +86,18 @@ type sequence struct {
 	common  map[*sequence]int
 	follows bool
 
+	// proof is what restored state still has to show; restoredIn is how long
+	// restoring took.
+	proof      *proof
+	restoredIn time.Duration
+
 	// bound is when it first got a sequence, seated when it got this one.
 	bound, seated, evaluatedAt, first time.Time
 }
 
-// close frees what a paused job holds.
+// close ends what goes on for a waiting job and frees what it holds.
 func (j *job) close() {
+	j.stopRestore()
 	if j.paused != nil {
 		j.paused.sampler.Close()
 	}
@@ -103,10 +111,10 @@ func (s *sequence) end(reason infer.FinishReason, stop string, now time.Time) *i
 		Reason:     reason,
 		StopString: stop,
 		Usage:      infer.Usage{PromptTokens: s.promptTokens(), CachedTokens: max(0, s.promptTokens()-s.prefilled), CompletionTokens: s.completed},
-		Anatomy:    infer.Anatomy{Queue: s.bound.Sub(s.arrived)},
+		Anatomy:    infer.Anatomy{Queue: s.bound.Sub(s.arrived), Restore: s.restoredIn},
 	}
 	if !s.first.IsZero() {
-		e.Anatomy.Prefill = s.evaluatedAt.Sub(s.bound)
+		e.Anatomy.Prefill = s.evaluatedAt.Sub(s.bound) - s.restoredIn
 		e.Anatomy.TTFT = s.first.Sub(s.arrived)
 		e.Anatomy.Decode = now.Sub(s.first)
 	}

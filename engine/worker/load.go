@@ -55,14 +55,17 @@ type engine struct {
 	sizes    sizes
 	preparer *preparer
 	loop     *loop
+	keeping  *keeping
 	// slots bounds how many prompts are prepared at a time: it leaves a core to
 	// the loop.
 	slots     chan struct{}
 	preparing sync.WaitGroup
 }
 
-// close waits for what is being prepared, which uses the model, and frees all.
+// close saves what is in the pool, waits for what is being prepared, which uses the
+// model, and frees all.
 func (e *engine) close() {
+	e.loop.saveAll(wire.SaveFor)
 	e.preparing.Wait()
 	e.context.Close()
 	e.model.Close()
@@ -71,13 +74,14 @@ func (e *engine) close() {
 func (e *engine) connect(box *outbox, ended func(*ticket)) {
 	e.preparer.send = box.sendNow
 	e.loop = newLoop(backend{e.context}, e.model, e.sizes, box.send, box.flush, ended)
+	e.keeping.deliver(e.loop)
 }
 
 // start submits a request beside the caller, which is the only one and is done
 // before close is called.
 func (e *engine) start(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
 	ctx, t.stopPreparing = context.WithCancel(ctx)
-	t.onCancel = e.loop.guard.cancel
+	t.onCancel = e.loop.cancel
 	e.preparing.Go(func() {
 		defer t.stopPreparing()
 		select {
@@ -133,6 +137,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, modelFailure(err)
 	}
+	keeping := startKeeping(cfg)
 	lib, err := llama.Load(cfg.LibDir)
 	if err != nil {
 		return nil, &wire.Failed{Reason: sentence(err), Hint: "Install Samovar again, or point SAMOVAR_LIB_DIR at its libraries (`make setup` stages them)."}
@@ -152,7 +157,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, modelFailure(err)
 	}
-	e := &engine{model: model, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
+	e := &engine{model: model, keeping: keeping, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
 		cells: cells, sequences: sequences, hot: hotSequences, headroom: sched.Headroom, cellBytes: cellBytes(facts, cfg.KVType),
 		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention,
 		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},

@@ -22,6 +22,9 @@ type Backend interface {
 	Share(src, dst, n int) error
 	Take(seq, from, to int) ([]byte, error)
 	Put(seq int, data []byte, from, to int) error
+	Truncate(seq, n int) error
+	// Logits returns those of an output row of the last Decode.
+	Logits(row int) ([]float32, error)
 	Abort()
 	Resume()
 	// Verify is the debug check of the pool's account.
@@ -76,7 +79,12 @@ type loop struct {
 	flush    func()               // sends what is queued
 	ended    func(*ticket)        // tells the reader to forget a request
 
-	pool    *kv.Pool
+	pool *kv.Pool
+	keep *keeper
+	// stores takes the store once it is open; wake says that something has come for a
+	// request that waits in the pool.
+	stores  chan *keptStore
+	wake    chan struct{}
 	waiting []*job // in order of arrival
 	active  []*sequence
 	broken  error // set once the pool and its account may differ
@@ -93,6 +101,11 @@ type loop struct {
 	// urgent says that what is queued must not wait for the next flush.
 	urgent  bool
 	flushed time.Time
+	// notes are rows of the step whose logits go into a block's digest, proofs those
+	// that restored state is proven with.
+	notes, proofs []output
+	// tailsSaved says that the pool has been saved to its ends since it was last used.
+	tailsSaved bool
 	// verify makes the loop compare its account with the backend after each step.
 	verify bool
 }
@@ -107,6 +120,7 @@ func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(
 	return &loop{
 		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
+		keep: newKeeper(b), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -114,6 +128,7 @@ func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(
 func (l *loop) run(ctx context.Context) error {
 	defer func() {
 		for _, s := range l.active {
+			s.stopRestore()
 			s.sampler.Close()
 		}
 		for _, j := range l.waiting {
@@ -127,7 +142,7 @@ func (l *loop) run(ctx context.Context) error {
 		l.dropCancelled(time.Now())
 		l.bind()
 		l.tellPulse(time.Now())
-		if len(l.active) > 0 && l.broken == nil {
+		if l.restoreAll(); l.computing() && l.broken == nil {
 			start := time.Now()
 			err := l.step()
 			if now := time.Now(); l.urgent || now.Sub(l.flushed)+now.Sub(start) > flushEvery || err != nil {
@@ -144,16 +159,19 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// receive takes all jobs that have come. With nothing else to do it waits for one.
+// receive takes all jobs that have come. With nothing else to do it waits for one, or
+// for what is read for those that it has.
 func (l *loop) receive(ctx context.Context) error {
 	if len(l.active) == 0 && len(l.waiting) == 0 {
-		l.tellPulse(time.Now())
+		if err := l.rests(ctx); err != nil {
+			return err
+		}
+	} else if !l.computing() && len(l.active) > 0 {
 		l.flush()
 		select {
+		case <-l.wake:
 		case j := <-l.inbox:
-			l.waiting = append(l.waiting, j)
-		case m := <-l.measures:
-			l.measure(m)
+			l.arrive(j)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -161,12 +179,66 @@ func (l *loop) receive(ctx context.Context) error {
 	for {
 		select {
 		case j := <-l.inbox:
-			l.waiting = append(l.waiting, j)
+			l.arrive(j)
+		case s := <-l.stores:
+			l.keepIn(s)
 		case <-ctx.Done():
 			return ctx.Err()
 		default:
 			return nil
 		}
+	}
+}
+
+// How long the worker is idle before it saves the ragged ends of what is in the pool,
+// and how often an idle worker tells what its writer has done.
+const (
+	tailsAfter = 30 * time.Second
+	idlePulse  = 250 * time.Millisecond
+)
+
+// rests waits, with nothing to do, until something is.
+func (l *loop) rests(ctx context.Context) error {
+	tails := time.NewTimer(tailsAfter)
+	defer tails.Stop()
+	for {
+		l.tellPulse(time.Now())
+		l.flush()
+		var again <-chan time.Time
+		if l.keep.writing() {
+			again = time.After(idlePulse)
+		}
+		select {
+		case j := <-l.inbox:
+			l.arrive(j)
+		case m := <-l.measures:
+			l.measure(m)
+		case s := <-l.stores:
+			l.keepIn(s)
+		case <-again:
+			continue
+		case <-tails.C:
+			l.saveTails()
+			continue
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
+	}
+}
+
+// arrive takes a job in, and begins to read what is kept of its prompt.
+func (l *loop) arrive(j *job) {
+	l.waiting = append(l.waiting, j)
+	l.tailsSaved = false
+	l.fetch(j)
+}
+
+// poke wakes a loop that waits for what is read.
+func (l *loop) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -196,7 +268,7 @@ func (l *loop) dropCancelled(now time.Time) {
 // step plans, computes and samples once.
 func (l *loop) step() error {
 	plan := l.plan(time.Now())
-	if l.broken != nil {
+	if l.broken != nil || plan.Rows() == 0 {
 		return l.broken
 	}
 	if len(plan.Prefill) > 0 {
@@ -224,9 +296,21 @@ func (l *loop) step() error {
 	l.meter.Observe(plan, now.Sub(start))
 	l.steps.Add(len(plan.Decode), plan.Rows()-len(plan.Decode), now.Sub(start))
 	l.computed(plan)
-	for _, o := range sampled {
-		l.sample(o.s, o.row, now)
+	for _, o := range l.notes {
+		if err := l.noteLogits(o.s, o.at, o.row); err != nil {
+			return err
+		}
 	}
+	disproved, err := l.checkProofs()
+	if err != nil {
+		return err
+	}
+	for _, o := range sampled {
+		if !disproved[o.s] {
+			l.sample(o.s, o.row, now)
+		}
+	}
+	l.saveBlocks(plan)
 	l.lookAfterPool()
 	return nil
 }
@@ -261,36 +345,48 @@ func (l *loop) tasks() []sched.Task {
 	l.follow()
 	tasks := make([]sched.Task, 0, len(l.active))
 	for _, s := range l.active {
-		if !s.follows {
+		if !s.follows && s.restore == nil {
 			tasks = append(tasks, sched.Task{Seq: s.seq, Arrived: s.arrived, Agent: s.agent, Prefill: l.prefillLeft(s)})
 		}
 	}
 	return tasks
 }
 
-// output is a row of the step whose logits are sampled.
+// output is a row of the step whose logits are used: those after the token at a
+// position.
 type output struct {
-	s   *sequence
-	row int
+	s       *sequence
+	row, at int
 }
 
 // fill lays out the rows of a plan.
 func (l *loop) fill(plan sched.Step) []output {
-	l.rows = l.rows[:0]
+	l.rows, l.notes, l.proofs = l.rows[:0], l.notes[:0], l.proofs[:0]
 	var outputs []output
 	for _, seq := range plan.Decode {
 		s := l.bySeq(seq)
-		outputs = append(outputs, output{s, len(l.rows)})
-		l.rows = append(l.rows, llama.Row{Seq: seq, Pos: l.evaluated(s), Token: s.last, Output: true})
+		o := output{s, len(l.rows), l.evaluated(s)}
+		outputs = append(outputs, o)
+		if l.keep.endsBlock(o.at) {
+			l.notes = append(l.notes, o)
+		}
+		l.rows = append(l.rows, llama.Row{Seq: seq, Pos: o.at, Token: s.last, Output: true})
 	}
 	for _, c := range plan.Prefill {
 		s := l.bySeq(c.Seq)
 		for i, end := l.evaluated(s), l.evaluated(s)+c.Rows; i < end; i++ {
-			isLast := i == len(s.tokens)-1
-			if isLast {
-				outputs = append(outputs, output{s, len(l.rows)})
+			o := output{s, len(l.rows), i}
+			samples, notes, proves := i == len(s.tokens)-1, l.keep.endsBlock(i), s.proof != nil && s.proof.at == i
+			if samples {
+				outputs = append(outputs, o)
 			}
-			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: isLast})
+			if notes {
+				l.notes = append(l.notes, o)
+			}
+			if proves {
+				l.proofs = append(l.proofs, o)
+			}
+			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes || proves})
 		}
 	}
 	return outputs
@@ -315,6 +411,7 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 		l.urgent = true
 	}
 	if l.vocab.IsEnd(token) {
+		l.noteEnd(s, row)
 		l.finish(s, infer.FinishStop, "", s.text.Flush(), 0)
 		return
 	}
@@ -324,12 +421,14 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 	text, stop, stopped := s.text.Push(l.piece)
 	switch {
 	case stopped:
+		l.noteEnd(s, row)
 		l.finish(s, infer.FinishStopString, stop, text, 1)
 	case s.completed >= s.maxTokens:
 		reason := infer.FinishLength
 		if s.atContext {
 			reason = infer.FinishContext
 		}
+		l.noteEnd(s, row)
 		l.finish(s, reason, "", text+s.text.Flush(), 1)
 	default:
 		l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}})

@@ -71,6 +71,12 @@ func (l *loop) seat(j *job) bool {
 		}
 		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now}
 	}
+	if j.restore != nil && match.Tokens < j.restore.from {
+		j.stopRestore() // what was in the pool has left since
+	}
+	if j.restore == nil {
+		l.fetchBehind(j, match.Tokens)
+	}
 	s.common, s.follows, s.seated, j.paused = map[*sequence]int{}, false, now, nil
 	if match.Whole {
 		s.seq = match.Seq
@@ -109,6 +115,7 @@ func (l *loop) share(from int, s *sequence, n int) {
 		return
 	}
 	l.pool.Share(from, s.seq, n)
+	l.keep.share(from, s.seq, n)
 }
 
 // follow finds prompts with a common beginning that none has computed yet. The
@@ -157,6 +164,8 @@ func (l *loop) plan(now time.Time) sched.Step {
 // what of it gets lost until it is seated again is computed again.
 func (l *loop) pause(s *sequence) {
 	l.pauses++
+	s.stopRestore()
+	s.proof = nil
 	evaluated := l.pool.Sequence(s.seq).Tokens
 	if len(evaluated) >= len(s.tokens) {
 		fresh := len(evaluated) + 1 - len(s.tokens) // last is not evaluated yet
@@ -175,7 +184,11 @@ func (l *loop) pause(s *sequence) {
 
 func (l *loop) evict(seqs []int) {
 	for _, seq := range seqs {
-		if err := l.backend.Remove(seq); err != nil {
+		err := l.keep.leave(seq, l.pool.Sequence(seq).Tokens)
+		if err == nil {
+			err = l.backend.Remove(seq)
+		}
+		if err != nil {
 			l.broken = err
 			return
 		}
@@ -191,6 +204,9 @@ func (l *loop) rest(s *sequence) {
 		return
 	}
 	l.pool.Rest(s.seq, time.Now())
+	if err := l.keep.save(s.seq, l.pool.Sequence(s.seq).Tokens); err != nil {
+		l.broken = err
+	}
 }
 
 // discard ends the work on a sequence and forgets what it holds.
@@ -205,9 +221,11 @@ func (l *loop) empty(s *sequence) {
 		return
 	}
 	l.pool.Remove(s.seq)
+	delete(l.keep.trails, s.seq)
 }
 
 func (l *loop) leave(s *sequence) {
+	s.stopRestore()
 	s.sampler.Close()
 	l.unlist(s)
 	l.ended(s.ticket)
@@ -235,6 +253,10 @@ func (l *loop) prices() kv.Prices {
 	back := l.meter.Cost().PrefillRow
 	if back == 0 {
 		back = 2 * time.Millisecond
+	}
+	if l.keep.on() {
+		// Read, verified and put back: three times over the bytes.
+		back = min(back, time.Duration(3*moveByte*float64(l.sizes.cellBytes)))
 	}
 	return kv.Prices{
 		SkipCell: l.sizes.skipCell,
@@ -326,13 +348,13 @@ const pulseEvery = 100 * time.Millisecond
 // time.
 func (l *loop) tellPulse(now time.Time) {
 	active, queued := len(l.active), len(l.waiting)
-	same := active == l.told.Active && queued == l.told.Queued && (active > 0 || l.pool.Used() == l.told.Pool.Used)
+	same := active == l.told.Active && queued == l.told.Queued && (active > 0 || l.pool.Used() == l.told.Pool.Used && !l.keep.changed(l.told.Kept))
 	if same && (l.steps.Count == l.told.Steps.Count || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
 		return
 	}
 	cost := l.meter.Cost()
 	l.steps.DecodeStep, l.steps.PrefillRow = cost.Decode, cost.PrefillRow
-	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps}, now
+	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status()}, now
 	l.told.Steps.TimeBuckets = slices.Clone(l.steps.TimeBuckets)
 	l.told.Steps.RowBuckets = slices.Clone(l.steps.RowBuckets)
 	l.send(wire.KindPulse, l.told)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"samovar/engine/internal/wire"
@@ -16,8 +17,9 @@ import (
 // (an error). A model that cannot be loaded is told to the parent and is no
 // error here.
 //
-// When in ends while the model is loading or a step is computing, Run does not
-// return in time; the process's main calls gone to leave at once.
+// When in ends while the model is loading, Run does not return in time: gone is called,
+// for the process's main to leave at once. When it ends later, what is in the pool is
+// saved first; gone is called if that takes longer than wire.SaveFor.
 func Run(in io.Reader, out io.Writer, gone func()) error {
 	box := &outbox{w: out}
 	defer box.close()
@@ -38,9 +40,14 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 	defer cancel()
 	readErr := make(chan error, 1)
 	ready := make(chan *engine, 1)
+	var serving atomic.Bool
 	go func() {
 		readErr <- r.run(ctx, ready)
 		cancel()
+		if serving.Load() { // it saves first
+			time.AfterFunc(wire.SaveFor, gone)
+			return
+		}
 		gone()
 	}()
 
@@ -51,6 +58,7 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 	}
 	eng.connect(box, r.forget)
 	ready <- eng
+	serving.Store(true)
 	box.sendNow(wire.KindReady, wire.Ready{Model: eng.facts})
 	if err := eng.loop.run(ctx); err != nil {
 		return err // the process ends; nothing is freed under a preparer's feet

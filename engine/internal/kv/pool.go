@@ -173,6 +173,15 @@ func (p *Pool) Place(rows []Placement) {
 	}
 }
 
+// Restore gives tokens that are put back into a sequence cells, as Place does.
+func (p *Pool) Restore(seq int, tokens []Token) {
+	rows := make([]Placement, len(tokens))
+	for i, t := range tokens {
+		rows[i] = Placement{Seq: seq, Token: t}
+	}
+	p.Place(rows)
+}
+
 // Truncate keeps a sequence's first n tokens.
 func (p *Pool) Truncate(seq, n int) {
 	s := p.must(seq)

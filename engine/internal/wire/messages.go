@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"time"
 
 	"samovar/engine/infer"
 )
@@ -64,6 +65,26 @@ type Load struct {
 	Threads int `json:"threads"`
 	// ChatTemplate replaces the model's own, if not empty.
 	ChatTemplate string `json:"chat_template,omitempty"`
+	Keep         Keep   `json:"keep"`
+}
+
+// SaveFor is how long a worker may go on saving when its parent has gone or wants it
+// to leave.
+const SaveFor = 8 * time.Second
+
+// Keep says where KV is kept, and how much of it.
+type Keep struct {
+	// Dir is the folder for the KV of all models; empty keeps none.
+	Dir string `json:"dir,omitempty"`
+	// QuotaBytes bounds this model's files, DailyBytes what is written in a day; 0
+	// does not. SpareBytes of the disk are left to others.
+	QuotaBytes int64 `json:"quota_bytes,omitempty"`
+	DailyBytes int64 `json:"daily_bytes,omitempty"`
+	SpareBytes int64 `json:"spare_bytes,omitempty"`
+	// MemoryBytes bounds what of it is held in memory.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
+	// Namespace keeps apart what must not be shared.
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // Progress is how much of the model is loaded, 0 … 1.
@@ -119,6 +140,7 @@ type Pulse struct {
 	Queued int         `json:"queued"`
 	Pool   infer.Pool  `json:"pool"`
 	Steps  infer.Steps `json:"steps"`
+	Kept   infer.Kept  `json:"kept"`
 }
 
 // Measure asks for one round of the raw decode loop, once nothing else is to be

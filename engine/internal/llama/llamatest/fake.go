@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -26,11 +27,14 @@ type Fake struct {
 
 	mu    sync.Mutex
 	cells map[int][]*cell // by sequence
-	out   map[int]int     // row of the last step → sequence
+	out   map[int]place   // by row of the last step
 	open  int             // samplers not closed
 	// Steps counts the Decode calls that computed, MostRows is their largest.
 	steps, mostRows, rows int
 }
+
+// place is where an output row stands: behind so many tokens of a sequence.
+type place struct{ seq, tokens int }
 
 // cell is one token's place; sequences that share it have the same pointer.
 type cell struct{ token llama.Token }
@@ -64,14 +68,14 @@ func (f *Fake) Decode(rows []llama.Row) error {
 	if f.used()+len(rows) > f.Cells {
 		return llama.ErrPoolFull
 	}
-	f.out = map[int]int{}
+	f.out = map[int]place{}
 	for i, r := range rows {
 		if r.Pos != len(f.cells[r.Seq]) {
 			return fmt.Errorf("%w: sequence %d continues at %d, not %d", llama.ErrRows, r.Seq, len(f.cells[r.Seq]), r.Pos)
 		}
 		f.cells[r.Seq] = append(slices.Clip(f.cells[r.Seq]), &cell{r.Token})
 		if r.Output {
-			f.out[i] = r.Seq
+			f.out[i] = place{r.Seq, r.Pos + 1}
 		}
 	}
 	f.steps++
@@ -121,6 +125,38 @@ func (f *Fake) Put(seq int, data []byte, from, to int) error {
 		f.cells[seq] = append(slices.Clip(f.cells[seq]), &cell{llama.Token(binary.LittleEndian.Uint32(data))})
 	}
 	return nil
+}
+
+// Truncate implements the loop's backend.
+func (f *Fake) Truncate(seq, n int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n > len(f.cells[seq]) {
+		return fmt.Errorf("%w: %d tokens of sequence %d", llama.ErrRows, n, seq)
+	}
+	f.cells[seq] = f.cells[seq][:n:n]
+	return nil
+}
+
+// Logits implements the loop's backend: they depend on every token up to the row's.
+func (f *Fake) Logits(row int) ([]float32, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.out[row]
+	if !ok {
+		return nil, fmt.Errorf("%w: row %d has no logits", llama.ErrRows, row)
+	}
+	history := f.history(at.seq)[:at.tokens]
+	h := fnv.New64a()
+	for _, t := range history {
+		_, _ = h.Write([]byte{byte(t), byte(t >> 8)})
+	}
+	r := rand.New(rand.NewPCG(h.Sum64(), 0))
+	logits := make([]float32, End+1)
+	for i := range logits {
+		logits[i] = float32(r.NormFloat64())
+	}
+	return logits, nil
 }
 
 // Abort and Resume implement the loop's backend: the fake's steps end at once.
@@ -208,14 +244,14 @@ func (s *Sampler) Sample(row int) (llama.Token, error) {
 	f := s.fake
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	seq, ok := f.out[row]
+	at, ok := f.out[row]
 	if !ok || s.closed {
 		return 0, fmt.Errorf("%w: row %d has no logits", llama.ErrRows, row)
 	}
 	if f.Next != nil {
-		return f.Next(f.history(seq)), nil
+		return f.Next(f.history(at.seq)), nil
 	}
-	return Hash(f.history(seq)), nil
+	return Hash(f.history(at.seq)), nil
 }
 
 // Close frees the sampler; closing twice is a bug of the caller and panics.

@@ -1,0 +1,32 @@
+package store
+
+import "samovar/engine/internal/kv/blockfile"
+
+// Accepts says whether Put would take a block of the usual size now, so that the
+// caller need not make one in vain.
+func (s *Store) Accepts() bool {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return false
+	case now.Before(s.offTill), s.cfg.Daily > 0 && s.spent(now) >= s.cfg.Daily:
+		s.stats.Refused++
+		return false
+	case s.queuedB >= s.cfg.Queue:
+		s.stats.Skipped++
+		return false
+	}
+	return true
+}
+
+// FileBytes returns the size of a block's file, 0 if it is not kept.
+func (s *Store) FileBytes(id blockfile.ID) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[id]; e != nil {
+		return e.bytes
+	}
+	return 0
+}

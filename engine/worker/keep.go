@@ -1,0 +1,361 @@
+package worker
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/kv"
+	"samovar/engine/internal/kv/blockfile"
+	"samovar/engine/internal/kv/store"
+	"samovar/engine/internal/llama"
+	"samovar/engine/internal/sched"
+)
+
+// Sizes of what is kept.
+const (
+	// minKept is the shortest beginning that is worth a file, and minTail the shortest
+	// ragged end: prefilling less takes no longer than bringing it back.
+	minKept = 128
+	minTail = 16
+	// minRestored is how many tokens more than the pool the disk must have.
+	minRestored = 16
+	// digestSize is how many of the likeliest tokens a block's digest has.
+	digestSize = 8
+)
+
+// trail is what the keeper knows of one sequence in the pool.
+type trail struct {
+	// ids are those of the sequence's whole blocks, of which the first saved are kept.
+	ids   []blockfile.ID
+	saved int
+	// digests are of the logits after the last token of blocks that are not kept yet,
+	// and of the last token of all, by position.
+	digests map[int][]blockfile.Logit
+}
+
+// keeper saves what sequences compute. The loop is its only user; the store's writer
+// does the waiting. A keeper without a store keeps nothing.
+type keeper struct {
+	store   *store.Store
+	root    blockfile.ID
+	backend Backend
+	trails  map[int]*trail
+	// off is why there is no store.
+	off string
+	// saved and restored tokens, and the time that the loop spent copying them.
+	saved, restored   uint64
+	saving, restoring time.Duration
+	// Restored state that was proven by its logits, that had none to be proven with,
+	// and that was wrong.
+	proven, unproven, disproved uint64
+}
+
+func newKeeper(b Backend) *keeper { return &keeper{backend: b, trails: map[int]*trail{}} }
+
+// on says whether there is anywhere to keep things.
+func (k *keeper) on() bool { return k.store != nil }
+
+// writing says whether the store's writer has something to do.
+func (k *keeper) writing() bool { return k.on() && k.store.Stats().QueueBytes > 0 }
+
+// status describes what is kept.
+func (k *keeper) status() infer.Kept {
+	kept := infer.Kept{Off: k.off}
+	if k.on() {
+		st := k.store.Stats()
+		kept = infer.Kept{
+			On: true, Off: st.Off, Blocks: st.Blocks, Tails: st.Tails, Checkpoints: st.Checkpoints, Tokens: st.Tokens,
+			Bytes: st.Bytes, Quota: st.Quota, PinnedBytes: st.Pinned, MemoryBytes: st.MemoryBytes, QueueBytes: st.QueueBytes,
+			Written: st.Written, WrittenBytes: st.WrittenBytes, WrittenToday: st.Today, DailyBytes: st.Daily,
+			Skipped: st.Skipped, Refused: st.Refused, Evicted: st.Evicted, ReadErrors: st.ReadErrors,
+			Verified: st.Verified, FromMemory: st.FromMemory, FromDisk: st.FromDisk,
+		}
+		for r, n := range st.Rejected {
+			if kept.Rejected == nil {
+				kept.Rejected = map[string]uint64{}
+			}
+			kept.Rejected[string(r)] = n
+		}
+	}
+	kept.SavedTokens, kept.RestoredTokens, kept.SaveTime, kept.RestoreTime = k.saved, k.restored, k.saving, k.restoring
+	kept.Proven, kept.Unproven, kept.Disproved = k.proven, k.unproven, k.disproved
+	return kept
+}
+
+// changed says whether the store's state has changed since it was told.
+func (k *keeper) changed(told infer.Kept) bool {
+	if !k.on() {
+		return told.Off != k.off
+	}
+	st := k.store.Stats()
+	return st.QueueBytes != told.QueueBytes || st.Bytes != told.Bytes || st.Off != told.Off || st.Written != told.Written
+}
+
+func (k *keeper) trail(seq int) *trail {
+	t := k.trails[seq]
+	if t == nil {
+		t = &trail{digests: map[int][]blockfile.Logit{}}
+		k.trails[seq] = t
+	}
+	return t
+}
+
+// share says that dst begins with src's first n tokens, and has nothing else.
+func (k *keeper) share(src, dst, n int) {
+	if !k.on() {
+		return
+	}
+	from := k.trail(src)
+	whole := min(n/blockfile.BlockTokens, len(from.ids))
+	to := &trail{ids: slices.Clone(from.ids[:whole]), saved: min(from.saved, whole), digests: map[int][]blockfile.Logit{}}
+	for at, d := range from.digests {
+		if at < n {
+			to.digests[at] = d
+		}
+	}
+	k.trails[dst] = to
+}
+
+// cut says that only a sequence's first n tokens are left.
+func (k *keeper) cut(seq, n int) {
+	if t := k.trails[seq]; t != nil {
+		t.ids = t.ids[:min(len(t.ids), n/blockfile.BlockTokens)]
+		t.saved = min(t.saved, len(t.ids))
+		for at := range t.digests {
+			if at >= n {
+				delete(t.digests, at)
+			}
+		}
+	}
+}
+
+// note remembers the logits after a sequence's token at a position.
+func (k *keeper) note(seq, at int, logits []float32) {
+	if k.on() {
+		k.trail(seq).digests[at] = digest(logits)
+	}
+}
+
+// endsBlock says whether the logits after a position are wanted for a digest.
+func (k *keeper) endsBlock(at int) bool { return k.on() && (at+1)%blockfile.BlockTokens == 0 }
+
+// save keeps the whole blocks of a sequence that are not kept yet, as far as the
+// store takes them.
+func (k *keeper) save(seq int, tokens []llama.Token) error {
+	if !k.on() {
+		return nil
+	}
+	t := k.trail(seq)
+	for len(t.ids) < len(tokens)/blockfile.BlockTokens {
+		at := len(t.ids) * blockfile.BlockTokens
+		t.ids = append(t.ids, blockfile.ChainID(blockfile.KindBlock, k.parent(t, len(t.ids)), tokens[at:at+blockfile.BlockTokens]))
+	}
+	for t.saved < len(t.ids) {
+		at := t.saved * blockfile.BlockTokens
+		if !k.store.Has(t.ids[t.saved]) {
+			ok, err := k.put(seq, blockfile.KindBlock, t, tokens[at:at+blockfile.BlockTokens], at)
+			if !ok {
+				return err
+			}
+		}
+		delete(t.digests, at+blockfile.BlockTokens-1)
+		t.saved++
+	}
+	return nil
+}
+
+func (k *keeper) parent(t *trail, block int) blockfile.ID {
+	if block == 0 {
+		return k.root
+	}
+	return t.ids[block-1]
+}
+
+// put copies a part of a sequence out and gives it to the store.
+func (k *keeper) put(seq int, kind blockfile.Kind, t *trail, tokens []llama.Token, at int) (bool, error) {
+	if !k.store.Accepts() {
+		return false, nil
+	}
+	start := time.Now()
+	payload, err := k.backend.Take(seq, at, at+len(tokens))
+	if err != nil {
+		return false, err
+	}
+	ok := k.store.Put(blockfile.Block{
+		Kind: kind, Position: at, Tokens: tokens, Fingerprint: k.root, Parent: k.parent(t, at/blockfile.BlockTokens),
+		Digest: t.digests[at+len(tokens)-1], Payload: payload,
+	})
+	k.saving += time.Since(start)
+	if ok {
+		k.saved += uint64(len(tokens))
+	}
+	return ok, nil
+}
+
+// leave keeps all of a sequence that is about to leave the pool, its ragged end, too.
+func (k *keeper) leave(seq int, tokens []llama.Token) error {
+	defer delete(k.trails, seq)
+	return k.tail(seq, tokens)
+}
+
+// tail keeps all of a sequence, its ragged end, too.
+func (k *keeper) tail(seq int, tokens []llama.Token) error {
+	if !k.on() || len(tokens) < minKept {
+		return nil
+	}
+	if err := k.save(seq, tokens); err != nil {
+		return err
+	}
+	t := k.trail(seq)
+	at := len(t.ids) * blockfile.BlockTokens
+	rest := tokens[at:]
+	if len(rest) < minTail || t.saved < len(t.ids) {
+		return nil
+	}
+	if m := k.store.Longest(k.root, tokens); m.Tokens() == len(tokens) {
+		return nil // it is the beginning of what is kept already
+	}
+	_, err := k.put(seq, blockfile.KindTail, t, rest, at)
+	return err
+}
+
+// keptStore is a store and the root of its chains, or why there is none.
+type keptStore struct {
+	store *store.Store
+	root  blockfile.ID
+	off   string
+}
+
+// keepIn begins to keep: what is in the pool already, too.
+func (l *loop) keepIn(s *keptStore) {
+	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
+	clear(l.keep.trails)
+	for _, j := range l.waiting {
+		l.fetch(j)
+	}
+}
+
+// fetch begins to read what is kept of a job's prompt beyond what the pool has.
+func (l *loop) fetch(j *job) {
+	if l.keep.on() && j.restore == nil {
+		l.fetchBehind(j, l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole).Tokens)
+	}
+}
+
+func (l *loop) fetchBehind(j *job, have int) { j.restore = l.keep.fetch(j.tokens, have, l.poke) }
+
+// saveBlocks keeps the blocks that a step has filled.
+func (l *loop) saveBlocks(plan sched.Step) {
+	if !l.keep.on() || l.broken != nil {
+		return
+	}
+	save := func(seq int) {
+		// A sequence that has ended with the step is saved already.
+		if s := l.pool.Sequence(seq); s != nil && len(s.Tokens)/blockfile.BlockTokens > len(l.keep.trail(seq).ids) {
+			l.broken = errors.Join(l.broken, l.keep.save(seq, s.Tokens))
+		}
+	}
+	for _, seq := range plan.Decode {
+		save(seq)
+	}
+	for _, c := range plan.Prefill {
+		save(c.Seq)
+	}
+}
+
+// saveTails keeps all that is in the pool, to its ragged ends.
+func (l *loop) saveTails() {
+	if l.tailsSaved || !l.keep.on() {
+		return
+	}
+	l.tailsSaved = true
+	l.pool.Sequences(func(seq int, s *kv.Sequence) {
+		if l.broken == nil {
+			l.broken = l.keep.tail(seq, s.Tokens)
+		}
+	})
+}
+
+func (l *loop) noteLogits(s *sequence, at, row int) error {
+	logits, err := l.backend.Logits(row)
+	if err != nil {
+		return err
+	}
+	l.keep.note(s.seq, at, logits)
+	return nil
+}
+
+// noteEnd remembers the logits after the last token of a sequence that has ended, for
+// its tail.
+func (l *loop) noteEnd(s *sequence, row int) {
+	if logits, err := l.backend.Logits(row); err == nil {
+		l.keep.note(s.seq, l.evaluated(s)-1, logits)
+	}
+}
+
+// checkProofs proves what was restored, and returns those whose state was wrong.
+func (l *loop) checkProofs() (disproved map[*sequence]bool, err error) {
+	for _, o := range l.proofs {
+		logits, err := l.backend.Logits(o.row)
+		if err != nil {
+			return nil, err
+		}
+		if !l.prove(o.s, logits) {
+			if disproved == nil {
+				disproved = map[*sequence]bool{}
+			}
+			disproved[o.s] = true
+		}
+	}
+	return disproved, l.broken
+}
+
+// digest is the likeliest tokens with their logits, the likeliest first.
+func digest(logits []float32) []blockfile.Logit {
+	top := make([]blockfile.Logit, 0, digestSize+1)
+	for i, v := range logits {
+		if len(top) == digestSize && v <= top[digestSize-1].Value {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, v, func(l blockfile.Logit, v float32) int {
+			if l.Value >= v {
+				return -1
+			}
+			return 1
+		})
+		top = slices.Insert(top, at, blockfile.Logit{Token: blockfile.Token(i), Value: v})
+		top = top[:min(len(top), digestSize)]
+	}
+	return top
+}
+
+// maxDeviation is how far logits may be from those that were saved, in standard
+// deviations: the kernels' own noise is 0.01 (ENGINE.md §1), other KV makes it 1.
+const maxDeviation = 0.05
+
+// deviation is the largest difference between logits and a digest of what they were,
+// in standard deviations of the logits.
+func deviation(logits []float32, was []blockfile.Logit) float64 {
+	var sum, squares float64
+	for _, l := range logits {
+		sum += float64(l)
+		squares += float64(l) * float64(l)
+	}
+	n := float64(len(logits))
+	sd := math.Sqrt(max(squares/n-sum/n*sum/n, 1e-12))
+	most := 0.0
+	for _, l := range was {
+		if int(l.Token) >= len(logits) {
+			return math.Inf(1)
+		}
+		d := math.Abs(float64(logits[l.Token]-l.Value)) / sd
+		if math.IsNaN(d) {
+			return math.Inf(1)
+		}
+		most = max(most, d)
+	}
+	return most
+}

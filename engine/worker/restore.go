@@ -1,0 +1,237 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"samovar/engine/internal/kv"
+	"samovar/engine/internal/kv/blockfile"
+	"samovar/engine/internal/kv/store"
+	"samovar/engine/internal/llama"
+)
+
+// readAhead bounds the bytes of verified blocks that wait for the loop, for each
+// request that is being restored.
+const readAhead = 64 << 20
+
+// putFor is how long the loop may put blocks back before the next step, while others
+// wait for it.
+const putFor = 10 * time.Millisecond
+
+// restore brings the kept beginning of a prompt back: a goroutine reads and verifies,
+// the loop puts what comes into the pool between steps.
+type restore struct {
+	pieces store.Match
+	// from is where the first piece begins.
+	from   int
+	blocks chan read
+	cancel context.CancelFunc
+	began  time.Time
+	// next is a block that did not fit in the time before the last step.
+	next *read
+}
+
+type read struct {
+	store.Piece
+	block blockfile.Block
+}
+
+// proof is what is still to be shown of restored state: that the token at a position
+// gives the logits that it gave when it was saved.
+type proof struct {
+	at     int
+	want   []blockfile.Logit
+	from   int // where the restored part begins
+	pieces store.Match
+}
+
+// fetch starts to read what is kept of a prompt beyond what the pool has of it. It
+// returns nil if that is too little.
+func (k *keeper) fetch(tokens []llama.Token, have int, wake func()) *restore {
+	if !k.on() {
+		return nil
+	}
+	m := k.store.Longest(k.root, tokens)
+	if min(m.Tokens(), len(tokens)-1)-have < minRestored {
+		return nil
+	}
+	for len(m) > 0 && m[0].From+m[0].Tokens <= have {
+		m = m[1:]
+	}
+	depth := 2
+	if size := k.store.FileBytes(m[0].ID); size > 0 {
+		depth = int(min(64, max(2, readAhead/size)))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, depth), cancel: cancel, began: time.Now()}
+	go func() {
+		defer wake()
+		defer close(r.blocks)
+		for _, p := range m {
+			b, err := k.store.Get(p.ID)
+			if err != nil {
+				return // the rest is prefilled
+			}
+			select {
+			case r.blocks <- read{p, b}:
+				wake()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return r
+}
+
+// stopRestore ends the reading for a request, if there is any.
+func (j *job) stopRestore() {
+	if j.restore != nil {
+		j.restore.cancel()
+		j.restore = nil
+	}
+}
+
+// restoreAll puts what has been read into the pool. It stops between blocks when
+// others have waited for long enough.
+func (l *loop) restoreAll() {
+	start := time.Now()
+	for _, s := range l.active {
+		for s.restore != nil && !s.follows && l.broken == nil {
+			if time.Since(start) > putFor && l.computing() {
+				return
+			}
+			if !l.restoreOne(s) {
+				break
+			}
+		}
+	}
+}
+
+// computing says whether a step would have rows.
+func (l *loop) computing() bool {
+	for _, s := range l.active {
+		if s.restore == nil && !s.follows {
+			return true
+		}
+	}
+	return false
+}
+
+// restoreOne puts one block back. It returns false if there is none yet.
+func (l *loop) restoreOne(s *sequence) bool {
+	r := s.restore
+	select {
+	case b, more := <-r.blocks:
+		if !more {
+			l.restored(s, nil)
+			return false
+		}
+		done, err := l.putBack(s, b)
+		if err != nil {
+			l.broken = err
+			return false
+		}
+		if done {
+			l.restored(s, &b)
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+// putBack appends a block to a sequence. done says that no more can follow.
+func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
+	at := l.evaluated(s)
+	last := b.ID == s.restore.pieces[len(s.restore.pieces)-1].ID
+	switch {
+	case b.From+b.Use <= at: // others have computed it meanwhile
+		return last, nil
+	case b.From > at:
+		return true, nil
+	}
+	if err := l.cut(s.seq, b.From); err != nil {
+		return true, err
+	}
+	victims, ok := l.pool.PlanEviction(b.Tokens, false, kv.NoSequence)
+	if !ok {
+		return true, nil
+	}
+	if l.evict(victims); l.broken != nil {
+		return true, l.broken
+	}
+	start := time.Now()
+	if err := l.backend.Put(s.seq, b.block.Payload, b.From, b.From+b.Tokens); err != nil {
+		if !errors.Is(err, llama.ErrPoolFull) {
+			return true, err
+		}
+		// The payload is not what this model makes of so many tokens.
+		l.keep.store.Reject([]blockfile.ID{b.ID}, err)
+		return true, nil
+	}
+	l.pool.Restore(s.seq, b.block.Tokens)
+	if err := l.cut(s.seq, b.From+b.Use); err != nil {
+		return true, err
+	}
+	l.keep.restoring += time.Since(start)
+	l.keep.restored += uint64(b.Use)
+	return last, nil
+}
+
+// cut keeps a sequence's first n tokens.
+func (l *loop) cut(seq, n int) error {
+	if n >= len(l.pool.Sequence(seq).Tokens) {
+		return nil
+	}
+	if err := l.backend.Truncate(seq, n); err != nil {
+		return err
+	}
+	l.pool.Truncate(seq, n)
+	l.keep.cut(seq, n)
+	return nil
+}
+
+// restored ends the restoring of s; last is its last block, nil if that did not come.
+// The last token is computed again, and shows whether the state is right.
+func (l *loop) restored(s *sequence, last *read) {
+	r := s.restore
+	s.stopRestore()
+	s.restoredIn += time.Since(r.began)
+	at := l.evaluated(s)
+	if last != nil && last.Use == last.Tokens && len(last.block.Digest) > 0 && at == last.From+last.Tokens {
+		s.proof = &proof{at: at - 1, want: last.block.Digest, from: r.from, pieces: r.pieces}
+	} else if at > r.from {
+		l.keep.unproven++
+	}
+	keep := min(at, len(s.tokens)-1)
+	if s.proof != nil {
+		keep = min(keep, s.proof.at)
+	}
+	if err := l.cut(s.seq, keep); err != nil {
+		l.broken = err
+	}
+}
+
+// prove compares what was computed from restored state with what it was. If that is
+// another, the restored part is put aside, and prefilled.
+func (l *loop) prove(s *sequence, logits []float32) bool {
+	p := s.proof
+	s.proof = nil
+	d := deviation(logits, p.want)
+	if d <= maxDeviation {
+		l.keep.proven++
+		return true
+	}
+	l.keep.disproved++
+	ids := make([]blockfile.ID, len(p.pieces))
+	for i, piece := range p.pieces {
+		ids[i] = piece.ID
+	}
+	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", d))
+	if err := l.cut(s.seq, p.from); err != nil {
+		l.broken = err
+	}
+	return false
+}
