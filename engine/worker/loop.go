@@ -376,17 +376,20 @@ func (l *loop) fill(plan sched.Step) []output {
 		s := l.bySeq(c.Seq)
 		for i, end := l.evaluated(s), l.evaluated(s)+c.Rows; i < end; i++ {
 			o := output{s, len(l.rows), i}
-			samples, notes, proves := i == len(s.tokens)-1, l.keep.endsBlock(i), s.proof != nil && s.proof.at == i
+			samples, notes := i == len(s.tokens)-1, l.keep.endsBlock(i)
 			if samples {
 				outputs = append(outputs, o)
 			}
 			if notes {
 				l.notes = append(l.notes, o)
 			}
-			if proves {
-				l.proofs = append(l.proofs, o)
-			}
-			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes || proves})
+			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes})
+		}
+	}
+	for _, s := range l.active {
+		if p := s.proof; p != nil {
+			l.proofs = append(l.proofs, output{s, len(l.rows), p.at})
+			l.rows = append(l.rows, llama.Row{Seq: p.seq, Pos: p.at, Token: p.token, Output: true})
 		}
 	}
 	return outputs

@@ -150,8 +150,10 @@ func (l *loop) follow() {
 // one that was seated last first.
 func (l *loop) plan(now time.Time) sched.Step {
 	for {
-		plan := sched.Plan(l.tasks(), l.sizes.steps, l.meter.Cost(), now)
-		victims, ok := l.pool.PlanEviction(plan.Rows(), false, kv.NoSequence)
+		limits, proofs := l.sizes.steps, l.proofRows()
+		limits.MaxRows -= proofs
+		plan := sched.Plan(l.tasks(), limits, l.meter.Cost(), now)
+		victims, ok := l.pool.PlanEviction(plan.Rows()+proofs, false, kv.NoSequence)
 		if ok || len(l.active) == 1 {
 			l.evict(victims)
 			return plan
@@ -165,7 +167,7 @@ func (l *loop) plan(now time.Time) sched.Step {
 func (l *loop) pause(s *sequence) {
 	l.pauses++
 	s.stopRestore()
-	s.proof = nil
+	l.closeProof(s)
 	evaluated := l.pool.Sequence(s.seq).Tokens
 	if len(evaluated) >= len(s.tokens) {
 		fresh := len(evaluated) + 1 - len(s.tokens) // last is not evaluated yet
@@ -226,6 +228,7 @@ func (l *loop) empty(s *sequence) {
 
 func (l *loop) leave(s *sequence) {
 	s.stopRestore()
+	l.closeProof(s)
 	s.sampler.Close()
 	l.unlist(s)
 	l.ended(s.ticket)

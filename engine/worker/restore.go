@@ -29,8 +29,10 @@ type restore struct {
 	blocks chan read
 	cancel context.CancelFunc
 	began  time.Time
-	// next is a block that did not fit in the time before the last step.
-	next *read
+	// digest is that of the furthest piece that has one and is used whole; end is the
+	// position behind it.
+	digest []blockfile.Logit
+	end    int
 }
 
 type read struct {
@@ -38,13 +40,15 @@ type read struct {
 	block blockfile.Block
 }
 
-// proof is what is still to be shown of restored state: that the token at a position
-// gives the logits that it gave when it was saved.
+// proof is what is still to be shown of restored state: that a token of it gives the
+// logits that it gave when it was saved. It is computed again on a sequence of its own,
+// which shares the cells before it, as one more row of the next step.
 type proof struct {
-	at     int
-	want   []blockfile.Logit
-	from   int // where the restored part begins
-	pieces store.Match
+	seq, at int
+	token   llama.Token
+	want    []blockfile.Logit
+	from    int // where the restored part begins
+	pieces  store.Match
 }
 
 // fetch starts to read what is kept of a prompt beyond what the pool has of it. It
@@ -125,7 +129,7 @@ func (l *loop) restoreOne(s *sequence) bool {
 	select {
 	case b, more := <-r.blocks:
 		if !more {
-			l.restored(s, nil)
+			l.restored(s)
 			return false
 		}
 		done, err := l.putBack(s, b)
@@ -134,7 +138,7 @@ func (l *loop) restoreOne(s *sequence) bool {
 			return false
 		}
 		if done {
-			l.restored(s, &b)
+			l.restored(s)
 		}
 		return true
 	default:
@@ -175,6 +179,9 @@ func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
 	if err := l.cut(s.seq, b.From+b.Use); err != nil {
 		return true, err
 	}
+	if len(b.block.Digest) > 0 && b.Use == b.Tokens {
+		s.restore.digest, s.restore.end = b.block.Digest, b.From+b.Tokens
+	}
 	l.keep.restoring += time.Since(start)
 	l.keep.restored += uint64(b.Use)
 	return last, nil
@@ -193,32 +200,75 @@ func (l *loop) cut(seq, n int) error {
 	return nil
 }
 
-// restored ends the restoring of s; last is its last block, nil if that did not come.
-// The last token is computed again, and shows whether the state is right.
-func (l *loop) restored(s *sequence, last *read) {
+// restored ends the restoring of s, and has the furthest block that came with a digest
+// proven.
+func (l *loop) restored(s *sequence) {
 	r := s.restore
 	s.stopRestore()
 	s.restoredIn += time.Since(r.began)
-	at := l.evaluated(s)
-	if last != nil && last.Use == last.Tokens && len(last.block.Digest) > 0 && at == last.From+last.Tokens {
-		s.proof = &proof{at: at - 1, want: last.block.Digest, from: r.from, pieces: r.pieces}
-	} else if at > r.from {
-		l.keep.unproven++
-	}
-	keep := min(at, len(s.tokens)-1)
-	if s.proof != nil {
-		keep = min(keep, s.proof.at)
-	}
-	if err := l.cut(s.seq, keep); err != nil {
+	if err := l.cut(s.seq, min(l.evaluated(s), len(s.tokens)-1)); err != nil {
 		l.broken = err
 	}
+	switch {
+	case l.broken != nil || l.evaluated(s) <= r.from:
+	case len(r.digest) == 0 || r.end > l.evaluated(s)+1 || !l.openProof(s, r):
+		l.keep.unproven++
+	}
+}
+
+// openProof makes the sequence that a proof is computed on. It returns false if there
+// is none to be had.
+func (l *loop) openProof(s *sequence, r *restore) bool {
+	victims, ok := l.pool.PlanEviction(1, true, kv.NoSequence)
+	if !ok {
+		return false
+	}
+	if l.evict(victims); l.broken != nil {
+		return false
+	}
+	seq, ok := l.pool.Open(s.agent, time.Now())
+	if !ok {
+		return false
+	}
+	if err := l.backend.Share(s.seq, seq, r.end-1); err != nil {
+		l.broken = err
+		return false
+	}
+	l.pool.Share(s.seq, seq, r.end-1)
+	s.proof = &proof{seq: seq, at: r.end - 1, token: s.tokens[r.end-1], want: r.digest, from: r.from, pieces: r.pieces}
+	return true
+}
+
+// closeProof frees what a proof is computed on.
+func (l *loop) closeProof(s *sequence) {
+	if s.proof == nil {
+		return
+	}
+	seq := s.proof.seq
+	s.proof = nil
+	if err := l.backend.Remove(seq); err != nil {
+		l.broken = err
+		return
+	}
+	l.pool.Remove(seq)
+}
+
+// proofs counts the rows that the next step has for proofs.
+func (l *loop) proofRows() int {
+	n := 0
+	for _, s := range l.active {
+		if s.proof != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // prove compares what was computed from restored state with what it was. If that is
 // another, the restored part is put aside, and prefilled.
 func (l *loop) prove(s *sequence, logits []float32) bool {
 	p := s.proof
-	s.proof = nil
+	l.closeProof(s)
 	d := deviation(logits, p.want)
 	if d <= maxDeviation {
 		l.keep.proven++

@@ -66,6 +66,18 @@ func (p *parent) expect(k wire.Kind, v any) {
 	}
 }
 
+// left waits until the worker has ended; what it still says is let go.
+func (p *parent) left() error {
+	go func() {
+		for {
+			if _, err := p.in.Read(); err != nil {
+				return
+			}
+		}
+	}()
+	return <-p.done
+}
+
 // answer collects a request's text until its end.
 func (p *parent) answer(id string) (string, *infer.End) {
 	var accepted wire.Accepted
@@ -151,15 +163,7 @@ func TestTheGuideThroughTheWorker(t *testing.T) {
 	p.send(wire.KindCancel, wire.Cancel{ID: "unknown"})
 
 	require.NoError(t, p.out.Close())
-	go func() { // what was on its way
-		for {
-			if _, err := p.in.Read(); err != nil {
-				return
-			}
-		}
-	}()
-	<-p.gone
-	require.NoError(t, <-p.done)
+	require.NoError(t, p.left())
 }
 
 // blockingTokenizer holds every prompt until it is released.
@@ -267,8 +271,7 @@ func TestAModelWithoutTemplateRefusesConversationsOnly(t *testing.T) {
 	p.expect(wire.KindRejected, &rejected)
 	require.Contains(t, rejected.Error.Hint, "--chat-template")
 	require.NoError(t, p.out.Close())
-	<-p.gone
-	require.NoError(t, <-p.done)
+	require.NoError(t, p.left())
 }
 
 func TestNonsenseFromTheParentEndsTheWorker(t *testing.T) {
