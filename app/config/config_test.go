@@ -225,6 +225,7 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Settings{
 		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16", QueueMax: 256, QueueWait: 30 * time.Second,
+		KeepQuota: 32 << 30, KeepDaily: 128 << 30, KeepMemory: 256 << 20,
 		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9, API: "openai", Scenario: "all"},
 	}, resolve(t))
 }
