@@ -333,8 +333,10 @@ func digest(logits []float32) []blockfile.Logit {
 }
 
 // maxDeviation is how far logits may be from those that were saved, in standard
-// deviations: the kernels' own noise is 0.01 (ENGINE.md §1), other KV makes it 1.
-const maxDeviation = 0.05
+// deviations of the logits. One row against the step of 512 that computed it first is
+// up to 0.05 away without any restoring (0.5b shape, the worst of eight tokens, at
+// depths to 3,300), and 0.09 was seen after one; KV of other weights is several away.
+const maxDeviation = 0.25
 
 // deviation is the largest difference between logits and a digest of what they were,
 // in standard deviations of the logits.
