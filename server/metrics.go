@@ -86,6 +86,16 @@ var (
 	descEvictions   = describe("kv_evictions_total", "Idle sequences that left the pool for want of room or of use.")
 	descCompactions = describe("kv_compactions_total", "Times the pool was compacted.")
 	descPauses      = describe("kv_pauses_total", "Sequences that had to make room for older ones, for a while.")
+	descKeptBytes   = describe("kept_bytes", "Bytes of KV that is kept: in files, of which pinned; in memory; waiting to be written.", "where")
+	descKeptTokens  = describe("kept_tokens", "Tokens whose KV is kept on disk.")
+	descKeptOn      = describe("kept_saving", "1 if KV is saved, 0 if not: /health says why.")
+	descKeptWritten = describe("kept_written_bytes_total", "Bytes of KV written to disk.")
+	descKeptLeft    = describe("kept_left_out_total", "Files that were not written, or had to leave, by reason.", "reason")
+	descVerified    = describe("kept_verified_total", "Files that were read and found right.")
+	descRejected    = describe("kept_rejected_total", "Files that were found wrong and put aside, by reason.", "reason")
+	descSaved       = describe("kept_saved_tokens_total", "Tokens copied out of the pool to be kept.")
+	descRestored    = describe("kept_restored_tokens_total", "Tokens put back into the pool instead of being computed.")
+	descProofs      = describe("kept_proofs_total", "Restored states whose logits were compared with what they were, by result.", "result")
 	descStepTime    = describe("step_duration_seconds", "Time of the worker's steps.")
 	descStepRows    = describe("step_rows", "Rows of the worker's steps.")
 	descRows        = describe("rows_total", "Rows that were computed.", "kind")
@@ -128,6 +138,7 @@ func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descEvictions, p.Evictions)
 	count(descCompactions, p.Compactions)
 	count(descPauses, p.Pauses)
+	collectKept(st.Kept, gauge, count)
 
 	s := st.Steps
 	count(descRows, s.DecodeRows, "decode")
@@ -142,6 +153,31 @@ func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstHistogram(descStepTime, s.Count, s.Busy.Seconds(), cumulate(times, s.TimeBuckets))
 	ch <- prometheus.MustNewConstHistogram(descStepRows, s.Count, float64(s.DecodeRows+s.PrefillRows), cumulate(rows, s.RowBuckets))
+}
+
+func collectKept(k infer.Kept, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string)) {
+	saving := 0.0
+	if k.On && k.Off == "" {
+		saving = 1
+	}
+	gauge(descKeptOn, saving)
+	for where, n := range map[string]int64{"files": k.Bytes, "pinned": k.PinnedBytes, "memory": k.MemoryBytes, "queue": k.QueueBytes} {
+		gauge(descKeptBytes, float64(n), where)
+	}
+	gauge(descKeptTokens, float64(k.Tokens))
+	count(descKeptWritten, k.WrittenBytes)
+	for reason, n := range map[string]uint64{"queue": k.Skipped, "off": k.Refused, "quota": k.Evicted} {
+		count(descKeptLeft, n, reason)
+	}
+	count(descVerified, k.Verified)
+	for reason, n := range k.Rejected {
+		count(descRejected, n, reason)
+	}
+	count(descSaved, k.SavedTokens)
+	count(descRestored, k.RestoredTokens)
+	for result, n := range map[string]uint64{"proven": k.Proven, "unproven": k.Unproven, "disproved": k.Disproved} {
+		count(descProofs, n, result)
+	}
 }
 
 // cumulate turns counts by bucket into Prometheus' counts up to each bound.
