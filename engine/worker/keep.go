@@ -91,7 +91,7 @@ func (k *keeper) changed(told infer.Kept) bool {
 		return told.Off != k.off
 	}
 	st := k.store.Stats()
-	return st.QueueBytes != told.QueueBytes || st.Bytes != told.Bytes || st.Off != told.Off || st.Written != told.Written
+	return !told.On || st.QueueBytes != told.QueueBytes || st.Bytes != told.Bytes || st.Off != told.Off || st.Written != told.Written
 }
 
 func (k *keeper) trail(seq int) *trail {

@@ -40,12 +40,14 @@ type rig struct {
 	stop  func()
 	ended chan error
 
-	mu      sync.Mutex
-	text    map[string]string
-	end     map[string]*infer.End
-	failed  map[string]infer.Error
-	level   wire.Pulse
-	changed chan struct{}
+	mu     sync.Mutex
+	text   map[string]string
+	end    map[string]*infer.End
+	failed map[string]infer.Error
+	level  wire.Pulse
+	// mostActive is the largest number of requests that ran together.
+	mostActive int
+	changed    chan struct{}
 }
 
 func newRig(t *testing.T, fake *llamatest.Fake, sequences int) *rig {
@@ -92,6 +94,7 @@ func (r *rig) receive(_ wire.Kind, v any) {
 		r.failed[m.ID] = m.Error
 	case wire.Pulse:
 		r.level = m
+		r.mostActive = max(r.mostActive, m.Active)
 	}
 	r.mu.Unlock()
 	select {

@@ -251,6 +251,9 @@ const (
 // What moving a byte of KV costs, out and in (ENGINE.md §5: 8 GB/s each way).
 const moveByte = 0.25 // ns
 
+// minReturn is what bringing a kept token back costs at least, all in all.
+const minReturn = 20 * time.Microsecond
+
 // prices are those of this model on this machine, as far as measured.
 func (l *loop) prices() kv.Prices {
 	back := l.meter.Cost().PrefillRow
@@ -258,8 +261,8 @@ func (l *loop) prices() kv.Prices {
 		back = 2 * time.Millisecond
 	}
 	if l.keep.on() {
-		// Read, verified and put back: three times over the bytes.
-		back = min(back, time.Duration(3*moveByte*float64(l.sizes.cellBytes)))
+		// Read, verified and put back: three times over the bytes; and a row to prove it.
+		back = min(back, max(minReturn, time.Duration(3*moveByte*float64(l.sizes.cellBytes))))
 	}
 	return kv.Prices{
 		SkipCell: l.sizes.skipCell,

@@ -94,12 +94,12 @@ func TestAnswersWithoutALimitRunSideBySide(t *testing.T) {
 			fake := llamatest.New(400, 32)
 			r := newRig(t, fake, 4)
 			r.loop.sizes.headroom, r.loop.sizes.whole = 8, whole
-			r.start()
 			const answer = 300
 			for i := range 4 {
 				r.loop.inbox <- makeJob(fmt.Sprint(i), fmt.Sprint("prompt ", i), answer)
 			}
-			r.until("they run together", func() bool { return r.level.Active == 4 })
+			r.start()
+			r.until("they run together", func() bool { return r.mostActive == 4 })
 			r.until("all end", func() bool { return len(r.end) == 4 })
 			r.idle()
 			r.stop()

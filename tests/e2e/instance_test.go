@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"samovar/tests/samovartest"
 )
 
 const (
@@ -107,6 +109,9 @@ func launch(t *testing.T, cmd *exec.Cmd) *instance {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		<-in.exited
+		if in.dataDir != "" {
+			samovartest.Released(t, in.dataDir)
+		}
 		if strings.Contains(in.log.String(), "DATA RACE") {
 			t.Error("the race detector found something")
 		}

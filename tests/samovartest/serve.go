@@ -2,6 +2,7 @@ package samovartest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,8 +34,9 @@ func Serve(t *testing.T, b Built, state string, args ...string) string {
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = log, log, 5*time.Second
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // its worker ends with it
+		_ = cmd.Process.Kill() // its worker saves, and ends
 		_ = cmd.Wait()
+		Released(t, filepath.Join(dir, "data"))
 		if strings.Contains(log.String(), "DATA RACE") {
 			t.Error("the race detector found something")
 		}
@@ -51,6 +54,22 @@ func Serve(t *testing.T, b Built, state string, args ...string) string {
 		return stateOf(base) == state
 	}, patience, look, "samovar %v does not get %s", args, state)
 	return base
+}
+
+// Released waits until no worker writes into a data folder any more.
+func Released(t *testing.T, dataDir string) {
+	t.Helper()
+	locks, err := filepath.Glob(filepath.Join(dataDir, "kv", "*", "lock"))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, name := range locks {
+		l := flock.New(name)
+		if ok, err := l.TryLockContext(ctx, look); !ok {
+			t.Errorf("a worker still has %s: %v", name, err)
+		}
+		require.NoError(t, l.Close())
+	}
 }
 
 func stateOf(base string) string {
