@@ -7,9 +7,11 @@ import (
 	"syscall"
 
 	"samovar/app"
+	"samovar/app/calm"
 )
 
 func main() {
+	calm.Process()
 	os.Exit(run())
 }
 
