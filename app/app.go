@@ -55,6 +55,8 @@ func run(ctx context.Context, p Process) error {
 		return benchDecode(ctx, p, inv, settings, where)
 	case cmdBenchBatch:
 		return benchBatch(ctx, p, inv, settings, where)
+	case cmdBenchResume:
+		return benchResume(ctx, p, inv, settings, where)
 	case cmdBenchStress:
 		return benchStress(ctx, p, inv, settings, where)
 	}

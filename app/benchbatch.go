@@ -41,7 +41,7 @@ func benchBatch(ctx context.Context, p Process, inv invocation, s config.Setting
 	if err != nil {
 		return err
 	}
-	return serveForBench(ctx, s, where, progress, func(on served) error {
+	return serveForBench(ctx, s, where, engine.Keep{}, progress, func(on served) error {
 		long := min(longPrompt, on.status.Model.ContextTokens*2/3)
 		result, err := bench.Batch(ctx, bench.BatchConfig{
 			Config: bench.Config{BaseURL: on.base, Raw: on.engine.RawDecode,

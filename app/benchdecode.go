@@ -15,7 +15,7 @@ import (
 func benchDecode(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths) error {
 	progress := newProgress(p.Stderr)
 	defer progress.done()
-	return serveForBench(ctx, s, where, progress, func(on served) error {
+	return serveForBench(ctx, s, where, engine.Keep{}, progress, func(on served) error {
 		result, err := bench.Decode(ctx, bench.Config{
 			BaseURL: on.base,
 			Raw:     on.engine.RawDecode,

@@ -29,8 +29,8 @@ type served struct {
 }
 
 // serveForBench serves the model on a port of its own, in folders of its own,
-// while measure runs.
-func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, progress *progress, measure func(served) error) (err error) {
+// while measure runs. What is kept is as keep says.
+func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, keep engine.Keep, progress *progress, measure func(served) error) (err error) {
 	model, err := chooseModel(s, where)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, pr
 	eng := engine.New(engine.Config{
 		WorkerPath: worker, LibDir: libs, StateDir: state, Model: model,
 		ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads,
-		QueueMax: s.QueueMax, QueueWait: s.QueueWait, Log: quiet,
+		QueueMax: s.QueueMax, QueueWait: s.QueueWait, Keep: keep, Log: quiet,
 	})
 	ln, err := listen.TCP(ctx, "127.0.0.1:0")
 	if err != nil {

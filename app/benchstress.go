@@ -45,7 +45,7 @@ func benchStress(ctx context.Context, p Process, inv invocation, s config.Settin
 		report.Server = t.BaseURL
 		err = play(t)
 	} else {
-		err = serveForBench(ctx, s, where, progress, func(on served) error {
+		err = serveForBench(ctx, s, where, engine.Keep{}, progress, func(on served) error {
 			report.Server = "served by the bench itself: " + on.status.Model.ID
 			return play(stress.Target{BaseURL: on.base, API: report.API})
 		})

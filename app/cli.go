@@ -23,6 +23,7 @@ type commandLine struct {
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
 		Batch  batchFlags  `cmd:"" help:"Measure requests that meet: batches, a long prompt beside streams, a common beginning; and single ones."`
+		Resume resumeFlags `cmd:"" help:"Measure what coming back to a prompt costs after an eviction, a crash or a restart."`
 		Stress stressFlags `cmd:"" help:"Put a server under load and judge how it bears it."`
 	} `cmd:"" help:"Measure this machine."`
 }
@@ -68,6 +69,14 @@ type batchFlags struct {
 	JSON       bool   `help:"Print JSON."`
 }
 
+type resumeFlags struct {
+	modelFlags `embed:""`
+	Lengths    string `placeholder:"N,…" help:"About how many tokens the prompts have."`
+	Rounds     string `placeholder:"N" help:"How often each comes back; results are medians."`
+	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
+	JSON       bool   `help:"Print JSON."`
+}
+
 type stressFlags struct {
 	modelFlags `embed:""`
 	URL        string `name:"url" placeholder:"URL" help:"Measure this server instead of serving a model; any that speaks the surface."`
@@ -84,6 +93,7 @@ const (
 	cmdVersion     = "version"
 	cmdBenchDecode = "bench decode"
 	cmdBenchBatch  = "bench batch"
+	cmdBenchResume = "bench resume"
 	cmdBenchStress = "bench stress"
 )
 
@@ -131,7 +141,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Stress.JSON,
+		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
 		flags:   settingsOf(parsed),
 	}, nil
 }

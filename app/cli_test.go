@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		{[]string{"serve", "--kv", "f16", "--kv", "f32"}, invocation{command: cmdServe, flags: map[string]string{"kv": "f32"}}},
 		{[]string{"version", "--json"}, invocation{command: cmdVersion, json: true}},
 		{[]string{"bench", "decode", "--streams", "2", "--json"}, invocation{command: cmdBenchDecode, json: true, flags: map[string]string{"streams": "2"}}},
+		{[]string{"bench", "resume", "--lengths", "512", "--json"}, invocation{command: cmdBenchResume, json: true, flags: map[string]string{"lengths": "512"}}},
 		{[]string{"bench", "stress", "--quick", "--url", "http://h:1", "--json"}, invocation{command: cmdBenchStress, json: true, flags: map[string]string{"quick": "true", "url": "http://h:1"}}},
 	}
 	for _, c := range cases {

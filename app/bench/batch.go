@@ -166,7 +166,7 @@ func baseline(ctx context.Context, c BatchConfig) (Baseline, error) {
 }
 
 // words makes a text of about so many tokens that begins like no other.
-func words(ctx context.Context, c BatchConfig, tag string, tokens int) (string, error) {
+func words(ctx context.Context, baseURL, tag string, tokens int) (string, error) {
 	text := func(n int) string {
 		var b strings.Builder
 		b.WriteString(tag)
@@ -176,7 +176,7 @@ func words(ctx context.Context, c BatchConfig, tag string, tokens int) (string, 
 		return b.String()
 	}
 	const sample = 100
-	s, err := stream(ctx, c.BaseURL, text(sample), 2)
+	s, err := stream(ctx, baseURL, text(sample), 2)
 	if err != nil {
 		return "", err
 	}
@@ -189,9 +189,13 @@ const poll = 20 * time.Millisecond
 
 // until waits until the status is as wanted.
 func (c BatchConfig) until(ctx context.Context, good func(infer.Status) bool) error {
+	return until(ctx, c.Status, good)
+}
+
+func until(ctx context.Context, status func() infer.Status, good func(infer.Status) bool) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	for !good(c.Status()) {
+	for !good(status()) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -210,7 +214,7 @@ const (
 
 func mixed(ctx context.Context, c BatchConfig) (m Mixed, err error) {
 	c.Progress("a long prompt beside streams")
-	long, err := words(ctx, c, "Long.", c.LongTokens)
+	long, err := words(ctx, c.BaseURL, "Long.", c.LongTokens)
 	if err != nil {
 		return m, err
 	}
@@ -286,7 +290,7 @@ const (
 
 func shared(ctx context.Context, c BatchConfig) (s Shared, err error) {
 	c.Progress("a common beginning")
-	text, err := words(ctx, c, "Common.", c.SharedTokens)
+	text, err := words(ctx, c.BaseURL, "Common.", c.SharedTokens)
 	if err != nil {
 		return s, err
 	}

@@ -43,6 +43,8 @@ type Settings struct {
 // Bench holds the settings of the bench commands.
 type Bench struct {
 	Streams, Tokens, Rounds int
+	// Lengths are in tokens, shortest first.
+	Lengths []int
 	// URL, if set, is the server to measure; API the surface to use there.
 	URL, API string
 	// Scenario names what to play, separated by commas.

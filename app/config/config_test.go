@@ -32,6 +32,7 @@ var samples = map[string]struct {
 	"keep_memory":    {"1GiB", "2GiB", `"3GB"`, "1 GiBB"},
 	"threads":        {"1", "2", `3`, "many"},
 	"chat_template":  {"/a", "/b", `"/c"`, ""},
+	"bench.lengths":  {"64", "100,2000", `"99, 77"`, "512,many"},
 	"bench.url":      {"http://a:1", "https://b", `"http://127.0.0.1:7266/v1"`, "localhost:7266"},
 	"bench.scenario": {"slow", "burst", `"levels,storm"`, ""},
 	"bench.api":      {"anthropic", "anthropic", `"anthropic"`, "ollama"},
@@ -226,7 +227,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Settings{
 		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16", QueueMax: 256, QueueWait: 30 * time.Second,
 		KeepQuota: 32 << 30, KeepDaily: 128 << 30, KeepMemory: 256 << 20,
-		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9, API: "openai", Scenario: "all"},
+		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9, Lengths: []int{1024, 2048, 4096, 8192}, API: "openai", Scenario: "all"},
 	}, resolve(t))
 }
 

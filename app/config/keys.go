@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,6 +109,8 @@ var Keys = []Key{
 		apply: number(func(s *Settings) *int { return &s.Bench.Tokens }, 2, maxTokens)},
 	{Name: "bench.rounds", Kind: Number, Default: "9", Allowed: fmt.Sprintf("1 to %d", maxRounds),
 		apply: number(func(s *Settings) *int { return &s.Bench.Rounds }, 1, maxRounds)},
+	{Name: "bench.lengths", Kind: Text, Default: "1024,2048,4096,8192", Allowed: "numbers of tokens from 64 on, separated by commas",
+		apply: applyLengths},
 	{Name: "bench.url", Kind: Text, Allowed: "the http or https address of a server, such as http://127.0.0.1:7266",
 		apply: applyURL},
 	{Name: "bench.scenario", Kind: Text, Default: "all", Allowed: "names of scenarios, separated by commas",
@@ -208,6 +211,24 @@ func applyModel(s *Settings, value string) error {
 	s.Model = value
 	return nil
 }
+
+// applyLengths takes numbers of tokens, in any order.
+func applyLengths(s *Settings, value string) error {
+	var lengths []int
+	for _, one := range strings.Split(value, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(one))
+		if err != nil || n < minLength {
+			return errNotAllowed
+		}
+		lengths = append(lengths, n)
+	}
+	slices.Sort(lengths)
+	s.Bench.Lengths = slices.Compact(lengths)
+	return nil
+}
+
+// minLength of a prompt, in tokens: the template alone has some.
+const minLength = 64
 
 func applyURL(s *Settings, value string) error {
 	u, err := url.Parse(value)

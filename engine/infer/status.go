@@ -168,6 +168,8 @@ type Model struct {
 	ContextTokens int `json:"context_tokens,omitempty"`
 	// PoolCells is the size of the KV pool that all sequences share, in cells.
 	PoolCells int `json:"pool_cells,omitempty"`
+	// CellBytes is the size of a cell, all layers together, in bytes.
+	CellBytes int `json:"cell_bytes,omitempty"`
 	// Sequences is how many requests can run at the same time.
 	Sequences int `json:"sequences,omitempty"`
 }

@@ -172,7 +172,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	e.preparer = newPreparer(model, cfg, perSequence)
 	e.facts = infer.Model{
 		Name: facts.Name, Architecture: facts.Architecture, Parameters: model.Parameters(),
-		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells, Sequences: sequences,
+		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells, CellBytes: cellBytes(facts, cfg.KVType), Sequences: sequences,
 	}
 	if info, err := os.Stat(cfg.Path); err == nil {
 		e.facts.Created = info.ModTime()

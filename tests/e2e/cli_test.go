@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"samovar/app/bench"
 )
 
 // runToEnd runs a command that ends by itself.
@@ -153,4 +155,34 @@ func TestBenchDecode(t *testing.T) {
 	require.Len(t, r.Measurements, 2)
 	require.Equal(t, 2, r.Measurements[1].Streams)
 	require.NotEmpty(t, r.Machine.CPU)
+}
+
+func TestBenchResume(t *testing.T) {
+	html := filepath.Join(t.TempDir(), "resume.html")
+	out, errs, code := runToEnd(t, nil, "bench", "resume", "--shape", "tiny", "--lengths", "600,300", "--rounds", "2", "--data-dir", t.TempDir(), "--json", "--html", html)
+	require.Zero(t, code, errs)
+	require.Empty(t, errs)
+	var r bench.ResumeReport
+	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	require.Zero(t, r.Disproved)
+	require.InDelta(t, 1, r.WrittenRatio, 0.1)
+	require.Len(t, r.Lengths, 2)
+	require.Less(t, r.Lengths[0].PromptTokens, r.Lengths[1].PromptTokens)
+	for _, l := range r.Lengths {
+		var endings []bench.Ending
+		for _, e := range l.Resumed {
+			endings = append(endings, e.Ending)
+			require.Equal(t, 2, e.TTFT.Count)
+			require.Positive(t, e.Ratio)
+			require.GreaterOrEqual(t, e.LeastCached, l.PromptTokens-1, "%s: all but the token whose logits are wanted", e.Ending)
+		}
+		require.Equal(t, []bench.Ending{bench.Hot, bench.Evicted, bench.Killed, bench.Restarted}, endings)
+	}
+	page, err := os.ReadFile(html)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "Samovar bench resume")
+
+	_, errs, code = runToEnd(t, []string{"SAMOVAR_KEEP_QUOTA=0"}, "bench", "resume", "--shape", "tiny", "--data-dir", t.TempDir())
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "keep_quota")
 }
