@@ -167,7 +167,7 @@ func baseline(ctx context.Context, c BatchConfig) (Baseline, error) {
 
 // words makes a text of about so many tokens that begins like no other.
 func words(ctx context.Context, baseURL, tag string, tokens int) (string, error) {
-	text := func(n int) string {
+	text := func(tag string, n int) string {
 		var b strings.Builder
 		b.WriteString(tag)
 		for i := range n {
@@ -175,12 +175,13 @@ func words(ctx context.Context, baseURL, tag string, tokens int) (string, error)
 		}
 		return b.String()
 	}
+	// The sample begins differently, or the server would have a part of the text already.
 	const sample = 100
-	s, err := stream(ctx, baseURL, text(sample), 2)
+	s, err := stream(ctx, baseURL, text("Sample. "+tag, sample), 2)
 	if err != nil {
 		return "", err
 	}
-	return text(sample * tokens / s.prompt), nil
+	return text(tag, sample*tokens/s.prompt), nil
 }
 
 // poll is how often the engine's status is looked at; nothing depends on it but
