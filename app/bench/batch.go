@@ -363,9 +363,7 @@ type BatchReport struct {
 
 // WriteJSON prints the report for programs.
 func (r BatchReport) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return writeJSON(w, r)
 }
 
 // The limits that Page holds the numbers to (the numbers that count, DESIGN.md).
@@ -405,11 +403,7 @@ func (r BatchReport) Page() report.Report {
 	}
 	return report.Report{
 		Title: "Samovar bench batch", Made: r.Made,
-		Facts: []report.Fact{
-			{Name: "Samovar", Value: r.Version},
-			{Name: "Machine", Value: fmt.Sprintf("%s, %d cores (%s/%s)", r.Machine.CPU, r.Machine.Cores, r.Machine.OS, r.Machine.Arch)},
-			{Name: "Model", Value: fmt.Sprintf("%s, %s KV, pool of %d cells", r.Model.ID, r.Model.KVType, r.Model.ContextCells)},
-		},
+		Facts: facts(r.Version, r.Machine, r.Model),
 		Sections: []report.Section{
 			{Title: "Baseline", Text: "Single requests, one after the other; cold start is from the start of the program.", Tables: []report.Table{
 				{Head: []string{"what", "ms"}, Rows: [][]string{

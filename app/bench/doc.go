@@ -8,6 +8,9 @@
 // both alike. The result is the median of the rounds' ratios. Rates count the
 // tokens after the first, over the time in which all streams decode.
 //
-// The package knows a base URL and a function; who serves there, and how the
-// function reaches the worker, is its caller's business.
+// Batch adds what happens when requests meet, and Resume what coming back to a prompt
+// costs after its KV has left the pool.
+//
+// The package knows a base URL and some functions; who serves there, and how the
+// functions reach the worker or end it, is its caller's business.
 package bench

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+
+	"samovar/app/bench/report"
 )
 
 // Result is what Decode measured.
@@ -77,9 +79,7 @@ type Report struct {
 
 // WriteJSON prints the report for programs.
 func (r Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return writeJSON(w, r)
 }
 
 // WriteTable prints the report for people.
@@ -100,4 +100,19 @@ func (r Report) WriteTable(w io.Writer) error {
 		fmt.Fprintln(w, "\nWarning:", warning)
 	}
 	return nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// facts are what one must know to compare a report with another.
+func facts(version string, on Machine, of Model) []report.Fact {
+	return []report.Fact{
+		{Name: "Samovar", Value: version},
+		{Name: "Machine", Value: fmt.Sprintf("%s, %d cores (%s/%s)", on.CPU, on.Cores, on.OS, on.Arch)},
+		{Name: "Model", Value: fmt.Sprintf("%s, %s KV, pool of %d cells", of.ID, of.KVType, of.ContextCells)},
+	}
 }

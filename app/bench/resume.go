@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -223,9 +222,7 @@ type ResumeReport struct {
 
 // WriteJSON prints the report for programs.
 func (r ResumeReport) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return writeJSON(w, r)
 }
 
 // The limits that Page holds the numbers to (the numbers that count, DESIGN.md). They
@@ -284,11 +281,7 @@ func (r ResumeReport) Page() report.Report {
 		report.Verdict{Name: "restored states that were wrong", Pass: r.Disproved == 0, Got: fmt.Sprint(r.Disproved), Want: "0"})
 	return report.Report{
 		Title: "Samovar bench resume", Made: r.Made,
-		Facts: []report.Fact{
-			{Name: "Samovar", Value: r.Version},
-			{Name: "Machine", Value: fmt.Sprintf("%s, %d cores (%s/%s)", r.Machine.CPU, r.Machine.Cores, r.Machine.OS, r.Machine.Arch)},
-			{Name: "Model", Value: fmt.Sprintf("%s, %s KV, pool of %d cells", r.Model.ID, r.Model.KVType, r.Model.ContextCells)},
-		},
+		Facts: facts(r.Version, r.Machine, r.Model),
 		Sections: []report.Section{{
 			Title: "Coming back",
 			Text: fmt.Sprintf("Each prompt was computed once. Medians of %d rounds of the time to the first token: with its KV in the pool (hot), after it had to leave (evicted), after kill -9 of the worker (killed), and after a clean end and a new start (restarted). Loading the model is not in it. The files may be in the system's page cache.",
