@@ -42,6 +42,8 @@ type job struct {
 	arrived  time.Time
 	deadline time.Time // zero: none
 	tokens   []llama.Token
+	// marks are the positions behind its messages, ascending.
+	marks    []int
 	stop     []string
 	sampling llama.SamplerParams
 	// maxTokens bounds the answer; atContext says that it is the context's end

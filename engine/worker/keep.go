@@ -34,6 +34,10 @@ type trail struct {
 	// digests are of the logits after the last token of blocks that are not kept yet,
 	// and of the last token of all, by position.
 	digests map[int][]blockfile.Logit
+	// checkpoint is the position of the last checkpoint, turns are those after the
+	// first. Both are of models that have them.
+	checkpoint int
+	turns      []blockfile.ID
 }
 
 // keeper saves what sequences compute. The loop is its only user; the store's writer
@@ -43,6 +47,10 @@ type keeper struct {
 	root    blockfile.ID
 	backend Backend
 	trails  map[int]*trail
+	// whole says that states are kept as checkpoints, stateOnly that there is nothing
+	// else to keep; spacing is how many tokens are between two.
+	whole, stateOnly bool
+	spacing          int
 	// off is why there is no store.
 	off string
 	// saved and restored tokens, and the time that the loop spent copying them.
@@ -53,7 +61,9 @@ type keeper struct {
 	proven, unproven, disproved uint64
 }
 
-func newKeeper(b Backend) *keeper { return &keeper{backend: b, trails: map[int]*trail{}} }
+func newKeeper(b Backend, s sizes) *keeper {
+	return &keeper{backend: b, trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
+}
 
 // on says whether there is anywhere to keep things.
 func (k *keeper) on() bool { return k.store != nil }
@@ -140,7 +150,9 @@ func (k *keeper) note(seq, at int, logits []float32) {
 }
 
 // endsBlock says whether the logits after a position are wanted for a digest.
-func (k *keeper) endsBlock(at int) bool { return k.on() && (at+1)%blockfile.BlockTokens == 0 }
+func (k *keeper) endsBlock(at int) bool {
+	return k.on() && !k.whole && (at+1)%blockfile.BlockTokens == 0
+}
 
 // save keeps the whole blocks of a sequence that are not kept yet, as far as the
 // store takes them.
@@ -155,7 +167,7 @@ func (k *keeper) save(seq int, tokens []llama.Token) error {
 	}
 	for t.saved < len(t.ids) {
 		at := t.saved * blockfile.BlockTokens
-		if !k.store.Has(t.ids[t.saved]) {
+		if !k.stateOnly && !k.store.Has(t.ids[t.saved]) {
 			ok, err := k.put(seq, blockfile.KindBlock, t, tokens[at:at+blockfile.BlockTokens], at)
 			if !ok {
 				return err
@@ -201,10 +213,18 @@ func (k *keeper) leave(seq int, tokens []llama.Token) error {
 	return k.tail(seq, tokens)
 }
 
-// tail keeps all of a sequence, its ragged end, too.
+// tail keeps all of a sequence, its ragged end, too. A checkpoint that is made here
+// has no digest.
 func (k *keeper) tail(seq int, tokens []llama.Token) error {
 	if !k.on() || len(tokens) < minKept {
 		return nil
+	}
+	if k.whole {
+		b, ok, err := k.checkpoint(seq, tokens)
+		if ok {
+			k.putCheckpoint(b)
+		}
+		return err
 	}
 	if err := k.save(seq, tokens); err != nil {
 		return err
@@ -229,13 +249,42 @@ type keptStore struct {
 	off   string
 }
 
-// keepIn begins to keep: what is in the pool already, too.
+// keepIn begins to keep: what is in the pool already, too. A store that has never been
+// used is tried out first, for which the pool is emptied; it must wait for that until
+// nothing is computed.
 func (l *loop) keepIn(s *keptStore) {
+	if s.store != nil && l.probe != nil && !s.store.Tested() {
+		if len(l.active) > 0 || len(l.echoes) > 0 {
+			l.untested = s
+			l.keep.off = "It is still to be tested how this model's state comes back: as soon as nothing runs."
+			return
+		}
+		s = l.try(s)
+	}
+	l.untested = nil
 	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
 	clear(l.keep.trails)
 	for _, j := range l.waiting {
 		l.fetch(j)
 	}
+}
+
+// try runs the model's self-test. It returns the store, or why it is not used.
+func (l *loop) try(s *keptStore) *keptStore {
+	var idle []int
+	l.pool.Sequences(func(seq int, _ *kv.Sequence) { idle = append(idle, seq) })
+	if l.evict(idle); l.broken != nil {
+		return s
+	}
+	if err := selfTest(l.backend, l.sizes, l.probe); err != nil {
+		if errors.Is(err, llama.ErrCompute) {
+			l.broken = err
+		}
+		discard(s)
+		return &keptStore{off: sentence(err)}
+	}
+	s.store.SetTested()
+	return s
 }
 
 // fetch begins to read what is kept of a job's prompt beyond what the pool has.
@@ -245,13 +294,20 @@ func (l *loop) fetch(j *job) {
 	}
 }
 
-func (l *loop) fetchBehind(j *job, have int) { j.restore = l.keep.fetch(j.tokens, have, l.poke) }
+func (l *loop) fetchBehind(j *job, have int) {
+	if l.sizes.whole {
+		j.restore = l.keep.fetchWhole(j.tokens, have, l.poke)
+		return
+	}
+	j.restore = l.keep.fetch(j.tokens, have, l.poke)
+}
 
 // saveBlocks keeps the blocks that a step has filled.
 func (l *loop) saveBlocks(plan sched.Step) {
 	if !l.keep.on() || l.broken != nil {
 		return
 	}
+	l.saveMarks(plan)
 	save := func(seq int) {
 		// A sequence that has ended with the step is saved already.
 		if s := l.pool.Sequence(seq); s != nil && len(s.Tokens)/blockfile.BlockTokens > len(l.keep.trail(seq).ids) {

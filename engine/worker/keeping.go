@@ -43,11 +43,6 @@ func startKeeping(cfg wire.Load) *keeping {
 
 // deliver hands the store to the loop: before it starts if that does not take long.
 func (k *keeping) deliver(l *loop) {
-	if l.sizes.whole {
-		go func() { discard(<-k.opened) }()
-		l.keepIn(&keptStore{off: "The state of this kind of model is not kept yet."})
-		return
-	}
 	select {
 	case s := <-k.opened:
 		l.keepIn(s)
@@ -112,6 +107,7 @@ func (l *loop) saveAll(most time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	if l.broken == nil {
+		l.closeEchoes(len(l.echoes))
 		l.tailsSaved = false
 		l.saveTails()
 	}

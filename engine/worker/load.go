@@ -74,6 +74,9 @@ func (e *engine) close() {
 func (e *engine) connect(box *outbox, ended func(*ticket)) {
 	e.preparer.send = box.sendNow
 	e.loop = newLoop(backend{e.context}, e.model, e.sizes, box.send, box.flush, ended)
+	if text, err := e.model.Tokenize(strings.Repeat(selfTestText, selfTestTokens/4), false); err == nil {
+		e.loop.probe = text
+	}
 	e.keeping.deliver(e.loop)
 }
 
@@ -159,7 +162,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	}
 	e := &engine{model: model, keeping: keeping, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
 		cells: cells, sequences: sequences, hot: hotSequences, headroom: sched.Headroom, cellBytes: cellBytes(facts, cfg.KVType),
-		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention,
+		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention, stateOnly: model.Kind() == llama.KindRecurrent,
 		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
 	}}
 	if e.context, err = model.NewContext(llama.ContextParams{
@@ -197,7 +200,7 @@ func skipCell(f models.Facts) time.Duration {
 }
 
 func newPreparer(m *llama.Model, cfg wire.Load, perSequence int) *preparer {
-	p := &preparer{tokenizer: m, sampling: metaSampling(m.MetaFloat), contextTokens: perSequence, longestPiece: m.LongestPiece()}
+	p := &preparer{tokenizer: m, sampling: metaSampling(m.MetaFloat), contextTokens: perSequence, longestPiece: m.LongestPiece(), wantsMarks: m.Kind() != llama.KindAttention}
 	source := cfg.ChatTemplate
 	if source == "" {
 		source = m.ChatTemplate()

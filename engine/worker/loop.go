@@ -23,6 +23,8 @@ type Backend interface {
 	Take(seq, from, to int) ([]byte, error)
 	Put(seq int, data []byte, from, to int) error
 	Truncate(seq, n int) error
+	State(seq int) ([]byte, error)
+	PutState(seq int, data []byte, n int) error
 	// Logits returns those of an output row of the last Decode.
 	Logits(row int) ([]float32, error)
 	Abort()
@@ -62,8 +64,8 @@ type sizes struct {
 	// skipCell is what a used cell that is not attended to adds to a step.
 	skipCell time.Duration
 	// whole says that sequences cannot be cut or shared: only one that is all of a
-	// prompt's beginning is continued.
-	whole bool
+	// prompt's beginning is continued. stateOnly says that tokens have no KV at all.
+	whole, stateOnly bool
 	steps sched.Limits
 }
 
@@ -85,6 +87,10 @@ type loop struct {
 	// request that waits in the pool.
 	stores  chan *keptStore
 	wake    chan struct{}
+	// probe is what a model's self-test is made with; nil makes none. untested is a
+	// store that waits for it.
+	probe    []llama.Token
+	untested *keptStore
 	waiting []*job // in order of arrival
 	active  []*sequence
 	broken  error // set once the pool and its account may differ
@@ -104,6 +110,10 @@ type loop struct {
 	// notes are rows of the step whose logits go into a block's digest, proofs those
 	// that restored state is proven with.
 	notes, proofs []output
+	// echoes are of checkpoints that are to be kept; the first echoed are in the step,
+	// from echoRow on.
+	echoes          []echo
+	echoed, echoRow int
 	// tailsSaved says that the pool has been saved to its ends since it was last used.
 	tailsSaved bool
 	// verify makes the loop compare its account with the backend after each step.
@@ -120,7 +130,7 @@ func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(
 	return &loop{
 		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
-		keep: newKeeper(b), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
+		keep: newKeeper(b, s), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -162,7 +172,7 @@ func (l *loop) run(ctx context.Context) error {
 // receive takes all jobs that have come. With nothing else to do it waits for one, or
 // for what is read for those that it has.
 func (l *loop) receive(ctx context.Context) error {
-	if len(l.active) == 0 && len(l.waiting) == 0 {
+	if len(l.active) == 0 && len(l.waiting) == 0 && len(l.echoes) == 0 {
 		if err := l.rests(ctx); err != nil {
 			return err
 		}
@@ -199,6 +209,11 @@ const (
 
 // rests waits, with nothing to do, until something is.
 func (l *loop) rests(ctx context.Context) error {
+	if l.untested != nil {
+		if l.keepIn(l.untested); l.broken != nil {
+			return nil
+		}
+	}
 	tails := time.NewTimer(tailsAfter)
 	defer tails.Stop()
 	for {
@@ -268,7 +283,7 @@ func (l *loop) dropCancelled(now time.Time) {
 // step plans, computes and samples once.
 func (l *loop) step() error {
 	plan := l.plan(time.Now())
-	if l.broken != nil || plan.Rows() == 0 {
+	if l.broken != nil || plan.Rows() == 0 && len(l.echoes) == 0 {
 		return l.broken
 	}
 	if len(plan.Prefill) > 0 {
@@ -293,7 +308,9 @@ func (l *loop) step() error {
 	case err != nil:
 		return err
 	}
-	l.meter.Observe(plan, now.Sub(start))
+	if plan.Rows() > 0 {
+		l.meter.Observe(plan, now.Sub(start))
+	}
 	l.steps.Add(len(plan.Decode), plan.Rows()-len(plan.Decode), now.Sub(start))
 	l.computed(plan)
 	for _, o := range l.notes {
@@ -302,6 +319,9 @@ func (l *loop) step() error {
 		}
 	}
 	disproved, err := l.checkProofs()
+	if err == nil {
+		err = l.checkEchoes()
+	}
 	if err != nil {
 		return err
 	}
@@ -392,6 +412,10 @@ func (l *loop) fill(plan sched.Step) []output {
 			l.rows = append(l.rows, llama.Row{Seq: p.seq, Pos: p.at, Token: p.token, Output: true})
 		}
 	}
+	l.echoed, l.echoRow = len(l.echoes), len(l.rows)
+	for _, e := range l.echoes {
+		l.rows = append(l.rows, llama.Row{Seq: e.seq, Pos: e.at, Token: e.token, Output: true})
+	}
 	return outputs
 }
 
@@ -463,6 +487,7 @@ func (l *loop) failStep(plan sched.Step, err error) {
 	for _, c := range plan.Prefill {
 		seqs = append(seqs, c.Seq)
 	}
+	l.closeEchoes(len(l.echoes))
 	for _, seq := range seqs {
 		s := l.bySeq(seq)
 		l.refuse(s.ticket, infer.Error{Code: infer.CodeInternal, Message: "A step could not be computed: " + err.Error() + "."})

@@ -77,6 +77,13 @@ func (l *loop) seat(j *job) bool {
 	if j.restore == nil {
 		l.fetchBehind(j, match.Tokens)
 	}
+	if j.restore != nil && j.restore.whole { // it does not go on from what is there
+		if last := j.restore.pieces[len(j.restore.pieces)-1]; last.From+last.Use < match.Tokens+minRestored {
+			j.stopRestore()
+		} else {
+			match = kv.Match{}
+		}
+	}
 	s.common, s.follows, s.seated, j.paused = map[*sequence]int{}, false, now, nil
 	if match.Whole {
 		s.seq = match.Seq
@@ -153,8 +160,9 @@ func (l *loop) plan(now time.Time) sched.Step {
 		limits, proofs := l.sizes.steps, l.proofRows()
 		limits.MaxRows -= proofs
 		plan := sched.Plan(l.tasks(), limits, l.meter.Cost(), now)
+		l.align(&plan)
 		victims, ok := l.pool.PlanEviction(plan.Rows()+proofs, false, kv.NoSequence)
-		if ok || len(l.active) == 1 {
+		if ok || len(l.active) <= 1 {
 			l.evict(victims)
 			return plan
 		}
@@ -166,7 +174,7 @@ func (l *loop) plan(now time.Time) sched.Step {
 // what of it gets lost until it is seated again is computed again.
 func (l *loop) pause(s *sequence) {
 	l.pauses++
-	s.stopRestore()
+	l.dropRestore(s)
 	l.closeProof(s)
 	evaluated := l.pool.Sequence(s.seq).Tokens
 	if len(evaluated) >= len(s.tokens) {
@@ -200,6 +208,7 @@ func (l *loop) evict(seqs []int) {
 
 // rest ends the work on a sequence; what it holds stays hot.
 func (l *loop) rest(s *sequence) {
+	l.dropRestore(s)
 	l.leave(s)
 	if l.evaluated(s) == 0 {
 		l.empty(s)
@@ -209,6 +218,7 @@ func (l *loop) rest(s *sequence) {
 	if err := l.keep.save(s.seq, l.pool.Sequence(s.seq).Tokens); err != nil {
 		l.broken = err
 	}
+	l.checkpoint(s.seq)
 }
 
 // discard ends the work on a sequence and forgets what it holds.

@@ -19,6 +19,8 @@ type Tokenizer interface {
 	Tokenize(text string, special bool) ([]llama.Token, error)
 	// BOSToken returns the token that starts a prompt, and whether one belongs.
 	BOSToken() (t llama.Token, add bool)
+	// Text appends the text that a token stands for to dst, that of control tokens, too.
+	Text(dst []byte, t llama.Token) []byte
 }
 
 // preparer turns requests into jobs.
@@ -30,6 +32,8 @@ type preparer struct {
 	sampling    llama.SamplerParams
 	// longestPiece is the most bytes of text that one token stands for.
 	longestPiece int
+	// wantsMarks says that prompts need their marks.
+	wantsMarks bool
 	// contextTokens is the most that prompt and answer may have.
 	contextTokens int
 	send          func(wire.Kind, any)
@@ -60,6 +64,9 @@ func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arri
 	j := &job{ticket: t, agent: r.Agent, arrived: arrived, deadline: r.Deadline, tokens: tokens, stop: r.Stop, sampling: choose(p.sampling, r.Sampling), maxTokens: r.MaxTokens}
 	if j.maxTokens <= 0 || j.maxTokens > room {
 		j.maxTokens, j.atContext = room, true
+	}
+	if p.wantsMarks {
+		j.marks = p.marks(prompt.Text(segments), tokens, r.Messages)
 	}
 	return j, nil
 }

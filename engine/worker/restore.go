@@ -33,6 +33,9 @@ type restore struct {
 	// position behind it.
 	digest []blockfile.Logit
 	end    int
+	// whole says that nothing of it can be used without its last piece, a checkpoint,
+	// complete that this has come.
+	whole, complete bool
 }
 
 type read struct {
@@ -49,6 +52,7 @@ type proof struct {
 	want    []blockfile.Logit
 	from    int // where the restored part begins
 	pieces  store.Match
+	whole   bool
 }
 
 // fetch starts to read what is kept of a prompt beyond what the pool has of it. It
@@ -64,6 +68,11 @@ func (k *keeper) fetch(tokens []llama.Token, have int, wake func()) *restore {
 	for len(m) > 0 && m[0].From+m[0].Tokens <= have {
 		m = m[1:]
 	}
+	return k.read(m, wake)
+}
+
+// read starts to read pieces.
+func (k *keeper) read(m store.Match, wake func()) *restore {
 	depth := 2
 	if size := k.store.FileBytes(m[0].ID); size > 0 {
 		depth = int(min(64, max(2, readAhead/size)))
@@ -97,6 +106,15 @@ func (j *job) stopRestore() {
 	}
 }
 
+// dropRestore ends the restoring of s before it is done. What has come of a state that
+// is only good as a whole is forgotten.
+func (l *loop) dropRestore(s *sequence) {
+	whole := s.restore != nil && s.restore.whole
+	if s.stopRestore(); whole {
+		l.reset(s)
+	}
+}
+
 // restoreAll puts what has been read into the pool. It stops between blocks when
 // others have waited for long enough.
 func (l *loop) restoreAll() {
@@ -115,6 +133,9 @@ func (l *loop) restoreAll() {
 
 // computing says whether a step would have rows.
 func (l *loop) computing() bool {
+	if len(l.echoes) > 0 {
+		return true
+	}
 	for _, s := range l.active {
 		if s.restore == nil && !s.follows {
 			return true
@@ -148,6 +169,9 @@ func (l *loop) restoreOne(s *sequence) bool {
 
 // putBack appends a block to a sequence. done says that no more can follow.
 func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
+	if b.block.Kind == blockfile.KindCheckpoint {
+		return true, l.putState(s, b)
+	}
 	at := l.evaluated(s)
 	last := b.ID == s.restore.pieces[len(s.restore.pieces)-1].ID
 	switch {
@@ -206,6 +230,14 @@ func (l *loop) restored(s *sequence) {
 	r := s.restore
 	s.stopRestore()
 	s.restoredIn += time.Since(r.began)
+	if r.whole {
+		if !r.complete {
+			l.reset(s)
+		} else if len(r.digest) == 0 || !l.openWholeProof(s, r) {
+			l.keep.unproven++
+		}
+		return
+	}
 	if err := l.cut(s.seq, min(l.evaluated(s), len(s.tokens)-1)); err != nil {
 		l.broken = err
 	}
@@ -239,6 +271,15 @@ func (l *loop) openProof(s *sequence, r *restore) bool {
 	return true
 }
 
+// openWholeProof is openProof for what came back with a checkpoint: see echo.
+func (l *loop) openWholeProof(s *sequence, r *restore) bool {
+	seq, ok := l.shareWhole(s.seq)
+	if ok {
+		s.proof = &proof{seq: seq, at: r.end, token: s.tokens[r.end-1], want: r.digest, pieces: r.pieces, whole: true}
+	}
+	return ok
+}
+
 // closeProof frees what a proof is computed on.
 func (l *loop) closeProof(s *sequence) {
 	if s.proof == nil {
@@ -253,9 +294,9 @@ func (l *loop) closeProof(s *sequence) {
 	l.pool.Remove(seq)
 }
 
-// proofs counts the rows that the next step has for proofs.
+// proofRows counts the rows that the next step has for proofs and echoes.
 func (l *loop) proofRows() int {
-	n := 0
+	n := len(l.echoes)
 	for _, s := range l.active {
 		if s.proof != nil {
 			n++
@@ -280,7 +321,9 @@ func (l *loop) prove(s *sequence, logits []float32) bool {
 		ids[i] = piece.ID
 	}
 	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", d))
-	if err := l.cut(s.seq, p.from); err != nil {
+	if p.whole {
+		l.reset(s)
+	} else if err := l.cut(s.seq, p.from); err != nil {
 		l.broken = err
 	}
 	return false

@@ -71,8 +71,12 @@ type Context struct {
 	params  ContextParams
 	// next[s] is the position that sequence s continues at. The last sequence is
 	// ours, empty but inside a call.
-	next  []int
-	abort *aborter
+	next []int
+	// bare sequences have got their tokens' KV back, but not yet the state besides.
+	bare map[int]bool
+	// stateless is how a state ends in which there is none besides the tokens' KV.
+	stateless []byte
+	abort     *aborter
 	// output[i] says whether row i of the last Decode has logits.
 	output []bool
 	one    [1]yzma.SeqId
@@ -108,7 +112,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	cp.FlashAttentionType = yzma.FlashAttentionTypeEnabled
 	cp.KVUnified = 1
 	cp.SwaFull = 0
-	c := &Context{model: m, params: p, next: make([]int, p.Sequences+1), output: make([]bool, p.Rows)}
+	c := &Context{model: m, params: p, next: make([]int, p.Sequences+1), bare: map[int]bool{}, output: make([]bool, p.Rows)}
 	var err error
 	if c.ctx, err = yzma.InitFromModel(m.model, cp); err != nil {
 		return nil, fmt.Errorf("llama.cpp could not make a context of %d cells: there may be too little memory, "+
@@ -125,6 +129,14 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	yzma.AttachThreadpool(c.ctx, c.threads, c.threads)
 	c.abort = newAborter(m.lib, c.ctx)
 	c.batch = yzma.BatchInit(int32(p.Rows), 0, 1)
+	if m.Kind() != KindAttention {
+		empty, err := c.state(p.Sequences, partialOnly)
+		if err != nil || len(empty) < stateHead {
+			c.Close()
+			return nil, fmt.Errorf("the state of an empty sequence cannot be read: %w", errors.Join(err, ErrCompute))
+		}
+		c.stateless = empty[stateHead:]
+	}
 	return c, nil
 }
 
@@ -157,7 +169,8 @@ func (c *Context) Decode(rows []Row) error {
 		c.output[i] = r.Output
 	}
 	clear(c.output[len(rows):])
-	c.abort.arm(len(rows) >= abortableRows)
+	// What an aborted step leaves behind can only be cut off where there is attention.
+	c.abort.arm(len(rows) >= abortableRows && c.model.Kind() == KindAttention)
 	code, err := yzma.Decode(c.ctx, c.batch)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCompute, err)
@@ -205,6 +218,9 @@ func (c *Context) check(rows []Row) error {
 		}
 		if !c.model.valid(r.Token) {
 			return fmt.Errorf("%w: token %d of %d", ErrRows, r.Token, c.model.size)
+		}
+		if c.bare[r.Seq] {
+			return fmt.Errorf("%w: the state of sequence %d is not whole yet", ErrRows, r.Seq)
 		}
 		want, seen := expect[r.Seq]
 		if !seen {

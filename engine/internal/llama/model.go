@@ -65,6 +65,14 @@ func (l *Library) OpenModel(p ModelParams) (*Model, error) {
 		})
 	}
 	m, err := yzma.ModelLoadFromFile(p.Path, params)
+	if err == nil && !cancelled && (yzma.ModelIsRecurrent(m) || yzma.ModelIsHybrid(m)) {
+		// With weights repacked for the CPU, v0.4.0 computes all but the first sequence of
+		// a step wrongly where a layer has a dimension for sequences, or aborts. What a
+		// model is is only known once it is loaded.
+		_ = yzma.ModelFree(m)
+		params.UseExtraBufts = 0
+		m, err = yzma.ModelLoadFromFile(p.Path, params)
+	}
 	switch {
 	case cancelled:
 		return nil, fmt.Errorf("%w: loading was cancelled", ErrModel)
@@ -164,7 +172,12 @@ func (m *Model) valid(t Token) bool { return t >= 0 && int(t) < m.size }
 
 // Piece appends the bytes of a token to dst. They need not be whole
 // characters; control tokens have none.
-func (m *Model) Piece(dst []byte, t Token) []byte {
+func (m *Model) Piece(dst []byte, t Token) []byte { return m.piece(dst, t, false) }
+
+// Text is Piece, but control tokens have their texts.
+func (m *Model) Text(dst []byte, t Token) []byte { return m.piece(dst, t, true) }
+
+func (m *Model) piece(dst []byte, t Token, special bool) []byte {
 	if !m.valid(t) {
 		return dst
 	}
@@ -172,7 +185,7 @@ func (m *Model) Piece(dst []byte, t Token) []byte {
 	for room := guess; ; {
 		start := len(dst)
 		dst = append(dst, make([]byte, room)...)
-		n := int(yzma.TokenToPiece(m.vocab, yzma.Token(t), dst[start:], 0, false))
+		n := int(yzma.TokenToPiece(m.vocab, yzma.Token(t), dst[start:], 0, special))
 		if n >= 0 {
 			return dst[:start+n]
 		}

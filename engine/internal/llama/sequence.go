@@ -58,62 +58,22 @@ func (c *Context) Truncate(seq, n int) error {
 }
 
 // Share empties dst and makes it begin with src's cells, up to src's first n
-// tokens: they are shared, not copied. Only attention allows it.
+// tokens: they are shared, not copied. Where there is more than attention, only all
+// of src can be shared.
 func (c *Context) Share(src, dst, n int) error {
-	if err := errors.Join(c.cuttable(src), c.known(dst)); err != nil {
+	if err := errors.Join(c.known(src), c.known(dst)); err != nil {
 		return err
 	}
 	if src == dst || n < 0 || n > c.next[src] {
 		return fmt.Errorf("%w: sequence %d has %d tokens, %d cannot be shared with %d", ErrRows, src, c.next[src], n, dst)
 	}
+	if kind := c.model.Kind(); kind != KindAttention && (n != c.next[src] || c.bare[src]) {
+		return fmt.Errorf("%w: %s: %d of %d tokens cannot be shared", ErrUnsafe, kind, n, c.next[src])
+	}
 	if err := c.remove(dst, 0); err != nil {
 		return err
 	}
 	return c.copy(src, dst, 0, n)
-}
-
-// Take copies the KV of a sequence's tokens [from, to) out of the pool. Only
-// attention can be cut.
-func (c *Context) Take(seq, from, to int) ([]byte, error) {
-	if err := c.cuttable(seq); err != nil {
-		return nil, err
-	}
-	if from < 0 || from >= to || to > c.next[seq] {
-		return nil, fmt.Errorf("%w: sequence %d has %d tokens, [%d, %d) cannot be taken", ErrRows, seq, c.next[seq], from, to)
-	}
-	own := c.params.Sequences
-	if err := c.copy(seq, own, from, to); err != nil {
-		return nil, err
-	}
-	data := make([]byte, yzma.StateSeqGetSize(c.ctx, yzma.SeqId(own)))
-	n := yzma.StateSeqGetData(c.ctx, data, yzma.SeqId(own))
-	if err := c.remove(own, 0); err != nil {
-		return nil, err
-	}
-	if n == 0 || n != uint64(len(data)) {
-		return nil, fmt.Errorf("%w: the state of sequence %d cannot be read", ErrCompute, seq)
-	}
-	return data, nil
-}
-
-// Put appends what Take returned to a sequence that holds the tokens before it.
-// The data is trusted: nothing in llama.cpp tells altered data from good
-// (ENGINE.md §5), so it must be data of this process, or proven.
-func (c *Context) Put(seq int, data []byte, from, to int) error {
-	if err := c.cuttable(seq); err != nil {
-		return err
-	}
-	if from != c.next[seq] || from >= to || len(data) == 0 {
-		return fmt.Errorf("%w: sequence %d has %d tokens, [%d, %d) cannot be added", ErrRows, seq, c.next[seq], from, to)
-	}
-	own := c.params.Sequences
-	if n := yzma.StateSeqSetData(c.ctx, data, yzma.SeqId(own)); n != uint64(len(data)) {
-		return errors.Join(fmt.Errorf("%w: the state cannot be put into sequence %d", ErrPoolFull, seq), c.remove(own, 0))
-	}
-	if err := c.copy(own, seq, from, to); err != nil {
-		return err
-	}
-	return c.remove(own, 0)
 }
 
 // Verify compares what we know of a sequence with what llama.cpp says. It is for
@@ -157,6 +117,7 @@ func (c *Context) remove(seq, from int) error {
 		return fmt.Errorf("sequence %d could not be removed: %w", seq, errors.Join(err, ErrCompute))
 	}
 	c.next[seq] = from
+	delete(c.bare, seq)
 	return nil
 }
 

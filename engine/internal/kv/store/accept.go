@@ -1,6 +1,8 @@
 package store
 
-import "samovar/engine/internal/kv/blockfile"
+import (
+	"samovar/engine/internal/kv/blockfile"
+)
 
 // Accepts says whether Put would take a block of the usual size now, so that the
 // caller need not make one in vain.
@@ -19,6 +21,21 @@ func (s *Store) Accepts() bool {
 		return false
 	}
 	return true
+}
+
+// Tested says whether SetTested was called on this store, now or before it was opened.
+func (s *Store) Tested() bool { return s.tested.Load() || s.index != nil && s.index.tested() }
+
+// SetTested remembers, as long as the store's index is there, that states were found to
+// come back as they were. It waits for the disk.
+func (s *Store) SetTested() {
+	s.tested.Store(true)
+	if s.index == nil {
+		return
+	}
+	if err := s.index.setTested(); err != nil {
+		s.cfg.Log.Warn("the index of kept KV cannot be written", "err", err)
+	}
 }
 
 // FileBytes returns the size of a block's file, 0 if it is not kept.

@@ -22,6 +22,7 @@ var (
 	blocksBucket = []byte("blocks")
 	metaBucket   = []byte("meta")
 	dayKey       = []byte("day")
+	testedKey    = []byte("tested")
 )
 
 // openIndex opens the index, and makes a new one if it is broken.
@@ -107,6 +108,23 @@ func all(b *bbolt.Bucket) func(yield func(k, v []byte) bool) {
 			}
 		}
 	}
+}
+
+// tested and setTested remember that the model's state was found to come back.
+func (ix *index) tested() (ok bool) {
+	err := guarded(func() error {
+		return ix.db.View(func(tx *bbolt.Tx) error {
+			ok = tx.Bucket(metaBucket).Get(testedKey) != nil
+			return nil
+		})
+	})
+	return ok && err == nil
+}
+
+func (ix *index) setTested() error {
+	return guarded(func() error {
+		return ix.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(testedKey, []byte{1}) })
+	})
 }
 
 // save remembers changes; nil forgets.

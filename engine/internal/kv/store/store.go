@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"samovar/engine/internal/kv/blockfile"
@@ -62,6 +63,8 @@ type Store struct {
 	fs    vfs.FS
 	index *index // nil if there is none
 	lock  io.Closer
+	// tested: see Tested.
+	tested atomic.Bool
 
 	mu      sync.Mutex
 	entries map[blockfile.ID]*entry
@@ -336,6 +339,20 @@ func (s *Store) Pin(tip blockfile.ID, pinned bool) {
 	for _, e := range s.chain(tip) {
 		e.pinned = pinned
 		s.dirty[e.id] = true
+	}
+	s.signal()
+}
+
+// Drop deletes one block that no other goes on from.
+func (s *Store) Drop(id blockfile.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	if e == nil || e.pinned || len(s.kids[id]) > 0 {
+		return
+	}
+	if err := s.unlink(e); err != nil {
+		s.cfg.Log.Warn("kept KV that is no longer wanted cannot be deleted", "file", s.file(id), "err", err)
 	}
 	s.signal()
 }

@@ -127,6 +127,36 @@ func (f *Fake) Put(seq int, data []byte, from, to int) error {
 	return nil
 }
 
+// State implements the loop's backend: all of a sequence's tokens.
+func (f *Fake) State(seq int) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var data []byte
+	for _, t := range f.history(seq) {
+		data = binary.LittleEndian.AppendUint32(data, uint32(t))
+	}
+	return data, nil
+}
+
+// PutState implements the loop's backend. A sequence that is empty gets the state's
+// tokens; another must have them.
+func (f *Fake) PutState(seq int, data []byte, n int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var cells []*cell
+	for ; len(data) > 3; data = data[4:] {
+		cells = append(cells, &cell{llama.Token(binary.LittleEndian.Uint32(data))})
+	}
+	have := f.cells[seq]
+	if len(cells) != n || len(have) != 0 && len(have) != n || len(have) == 0 && f.used()+n > f.Cells {
+		return fmt.Errorf("%w: a state of %d tokens for the %d of sequence %d", llama.ErrRows, len(cells), len(have), seq)
+	}
+	if len(have) == 0 {
+		f.cells[seq] = cells
+	}
+	return nil
+}
+
 // Truncate implements the loop's backend.
 func (f *Fake) Truncate(seq, n int) error {
 	f.mu.Lock()
@@ -273,6 +303,9 @@ func (f *Fake) Tokenize(text string, _ bool) ([]llama.Token, error) {
 	}
 	return tokens, nil
 }
+
+// Text appends the byte that t is.
+func (f *Fake) Text(dst []byte, t llama.Token) []byte { return append(dst, byte(t)) }
 
 // BOSToken says that prompts need no start token.
 func (f *Fake) BOSToken() (llama.Token, bool) { return 0, false }
