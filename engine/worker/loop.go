@@ -66,7 +66,7 @@ type sizes struct {
 	// whole says that sequences cannot be cut or shared: only one that is all of a
 	// prompt's beginning is continued. stateOnly says that tokens have no KV at all.
 	whole, stateOnly bool
-	steps sched.Limits
+	steps            sched.Limits
 }
 
 // loop is the single-writer step loop: it owns the backend and all sequences.
@@ -85,18 +85,18 @@ type loop struct {
 	keep *keeper
 	// stores takes the store once it is open; wake says that something has come for a
 	// request that waits in the pool.
-	stores  chan *keptStore
-	wake    chan struct{}
+	stores chan *keptStore
+	wake   chan struct{}
 	// probe is what a model's self-test is made with; nil makes none. untested is a
 	// store that waits for it.
 	probe    []llama.Token
 	untested *keptStore
-	waiting []*job // in order of arrival
-	active  []*sequence
-	broken  error // set once the pool and its account may differ
-	meter   sched.Meter
-	guard   stepGuard
-	steps   infer.Steps
+	waiting  []*job // in order of arrival
+	active   []*sequence
+	broken   error // set once the pool and its account may differ
+	meter    sched.Meter
+	guard    stepGuard
+	steps    infer.Steps
 	// since counts the steps since the pool was last looked after.
 	since  int
 	pauses uint64
