@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"samovar/engine/infer"
@@ -21,6 +22,8 @@ type Engine struct {
 	path string
 
 	roster *roster
+	// queries numbers them.
+	queries atomic.Uint64
 
 	mu     sync.Mutex
 	status infer.Status

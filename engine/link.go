@@ -21,6 +21,8 @@ type link struct {
 	mu sync.Mutex
 	// measured holds who waits for a round of the raw loop.
 	measured map[string]chan<- wire.Measured
+	// asked holds who waits for an answer.
+	asked map[string]chan<- wire.Answer
 }
 
 // outgoingFrames is how many frames to the worker may wait before submitting
@@ -28,7 +30,7 @@ type link struct {
 const outgoingFrames = 256
 
 func newLink(r *roster) *link {
-	return &link{roster: r, out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), measured: map[string]chan<- wire.Measured{}}
+	return &link{roster: r, out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), measured: map[string]chan<- wire.Measured{}, asked: map[string]chan<- wire.Answer{}}
 }
 
 // send queues a frame for the worker; for a dead one it does nothing.
@@ -88,6 +90,8 @@ func (l *link) deal(f wire.Frame) error {
 		return decoded(f, func(m wire.Pulse) { l.roster.pulsed(m, time.Now()) })
 	case wire.KindMeasured:
 		return decoded(f, l.answer)
+	case wire.KindAnswer:
+		return decoded(f, l.answerQuery)
 	default:
 		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 	}
@@ -109,6 +113,16 @@ func (l *link) answer(m wire.Measured) {
 	l.mu.Unlock()
 	if done != nil {
 		done <- m // it has room for one
+	}
+}
+
+func (l *link) answerQuery(a wire.Answer) {
+	l.mu.Lock()
+	done := l.asked[a.ID]
+	delete(l.asked, a.ID)
+	l.mu.Unlock()
+	if done != nil {
+		done <- a // it has room for one
 	}
 }
 

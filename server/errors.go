@@ -76,6 +76,8 @@ var statuses = map[infer.Code]struct {
 	infer.CodeInvalid:       {http.StatusBadRequest, 0},
 	infer.CodeContextLength: {http.StatusBadRequest, 0},
 	infer.CodeModelNotFound: {http.StatusNotFound, 0},
+	infer.CodeNotFound:      {http.StatusNotFound, 0},
+	infer.CodeConflict:      {http.StatusConflict, 0},
 	infer.CodeOverloaded:    {http.StatusTooManyRequests, time.Second},
 	infer.CodeDeadline:      {http.StatusRequestTimeout, 0}, // SDKs try it again
 	infer.CodeStarting:      {http.StatusServiceUnavailable, time.Second},
@@ -140,7 +142,7 @@ func cutOff(ctx context.Context, err error) (cut, stopping bool) {
 func routingError(r *http.Request, e *echo.HTTPError) error {
 	switch e.Code {
 	case http.StatusNotFound:
-		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models and /health.", shown(r.URL.Path)).hinted(routeHint(r.URL.Path))
+		return refuse(e.Code, "There is no %s here. Served are /v1/chat/completions, /v1/messages, /v1/models, /v1/agents and /health.", shown(r.URL.Path)).hinted(routeHint(r.URL.Path))
 	case http.StatusMethodNotAllowed:
 		return refuse(e.Code, "%s does not take %s requests.", shown(r.URL.Path), shown(r.Method))
 	}

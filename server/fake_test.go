@@ -18,8 +18,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// noAgents is nil: tests that need it bring their own.
+type noAgents = server.Agents
+
 // fakeEngine is a scripted Engine.
 type fakeEngine struct {
+	noAgents
 	// script is what each stream delivers; a step with err ends it.
 	script []step
 	// refuse is what Generate returns, if anything.

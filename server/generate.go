@@ -78,6 +78,7 @@ func (s *Server) understand(c echo.Context, decode func([]byte) (call, error)) (
 	id, h := identityOf(c), c.Request().Header
 	call.request.ID = id.unique
 	call.request.Agent = agentOf(h, call.request.Agent)
+	call.request.Tool = toolOf(h)
 	call.request.Deadline = deadlineOf(h, id.arrived)
 	return call, nil
 }

@@ -19,6 +19,7 @@ type Engine interface {
 	Generate(ctx context.Context, req infer.Request) (infer.Stream, error)
 	Status() infer.Status
 	Models() []infer.Model
+	Agents
 }
 
 // Options configures a Server. Engine is needed; zero values of the rest mean

@@ -16,6 +16,10 @@ const (
 	CodeContextLength Code = "context_length_exceeded"
 	// CodeModelNotFound: the named model is not served here.
 	CodeModelNotFound Code = "model_not_found"
+	// CodeNotFound: what the request is about is not there; CodeConflict: it is, and
+	// must not be, or it is in use.
+	CodeNotFound Code = "not_found"
+	CodeConflict Code = "conflict"
 	// CodeOverloaded: too much is waiting already; RetryAfter says when to return.
 	CodeOverloaded Code = "overloaded"
 	// CodeDeadline: the client's deadline passed before the answer began.

@@ -41,6 +41,10 @@ type End struct {
 	StopString string  `json:"stop_string,omitempty"`
 	Usage      Usage   `json:"usage"`
 	Anatomy    Anatomy `json:"anatomy"`
+	// Agent is whose request it was: as it said, or as its conversation tells. Miss is
+	// why it reused less than it could; nil if it did not.
+	Agent string `json:"agent,omitempty"`
+	Miss  *Miss  `json:"miss,omitempty"`
 }
 
 // FinishReason says why a generation ended.

@@ -27,6 +27,8 @@ type Request struct {
 	// Agent identifies who asks, if that is known: requests of one agent share its
 	// turn, so that an agent with many requests does not starve the others.
 	Agent string `json:"agent,omitempty"`
+	// Tool is the program that asks, for people to recognise; empty if unknown.
+	Tool string `json:"tool,omitempty"`
 	// Deadline is when the client stops waiting; zero if unknown. A request that
 	// cannot begin before it is shed, and one that waits is dropped when it passes.
 	Deadline time.Time `json:"deadline,omitzero"`

@@ -48,7 +48,7 @@ func (l *loop) checkpoint(seq int) {
 	if err != nil {
 		l.broken = err
 	} else if ok && !l.openEcho(seq, b) && l.broken == nil {
-		l.keep.putCheckpoint(b)
+		l.keep.putCheckpoint(seq, b)
 	}
 }
 
@@ -100,7 +100,7 @@ func (l *loop) checkEchoes() error {
 // closeEchoes ends the first n echoes, and keeps their checkpoints.
 func (l *loop) closeEchoes(n int) {
 	for _, e := range l.echoes[:n] {
-		l.keep.putCheckpoint(e.block)
+		l.keep.putCheckpoint(e.seq, e.block)
 		if err := l.backend.Remove(e.seq); err != nil {
 			l.broken = errors.Join(l.broken, err)
 			return
@@ -203,9 +203,10 @@ func (k *keeper) checkpoint(seq int, tokens []llama.Token) (b blockfile.Block, o
 	return b, true, nil
 }
 
-func (k *keeper) putCheckpoint(b blockfile.Block) {
+func (k *keeper) putCheckpoint(seq int, b blockfile.Block) {
 	if k.on() && k.store.Put(b) {
 		k.saved += uint64(len(b.Tokens))
+		k.tellWrote(seq, b)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/agents"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/prompt"
 )
@@ -39,6 +40,7 @@ func (t *ticket) cancel() {
 type job struct {
 	*ticket
 	agent    string
+	claim    agents.Claim
 	arrived  time.Time
 	deadline time.Time // zero: none
 	tokens   []llama.Token

@@ -53,6 +53,8 @@ type keeper struct {
 	spacing          int
 	// off is why there is no store.
 	off string
+	// wrote, if not nil, is told of what is being written of a sequence.
+	wrote func(seq int, id blockfile.ID, bytes int)
 	// saved and restored tokens, and the time that the loop spent copying them.
 	saved, restored   uint64
 	saving, restoring time.Duration
@@ -196,15 +198,23 @@ func (k *keeper) put(seq int, kind blockfile.Kind, t *trail, tokens []llama.Toke
 	if err != nil {
 		return false, err
 	}
-	ok := k.store.Put(blockfile.Block{
+	b := blockfile.Block{
 		Kind: kind, Position: at, Tokens: tokens, Fingerprint: k.root, Parent: k.parent(t, at/blockfile.BlockTokens),
 		Digest: t.digests[at+len(tokens)-1], Payload: payload,
-	})
+	}
+	ok := k.store.Put(b)
 	k.saving += time.Since(start)
 	if ok {
 		k.saved += uint64(len(tokens))
+		k.tellWrote(seq, b)
 	}
 	return ok, nil
+}
+
+func (k *keeper) tellWrote(seq int, b blockfile.Block) {
+	if k.wrote != nil {
+		k.wrote(seq, b.ID(), b.Size())
+	}
 }
 
 // leave keeps all of a sequence that is about to leave the pool, its ragged end, too.
@@ -222,7 +232,7 @@ func (k *keeper) tail(seq int, tokens []llama.Token) error {
 	if k.whole {
 		b, ok, err := k.checkpoint(seq, tokens)
 		if ok {
-			k.putCheckpoint(b)
+			k.putCheckpoint(seq, b)
 		}
 		return err
 	}
@@ -264,6 +274,9 @@ func (l *loop) keepIn(s *keptStore) {
 	l.untested = nil
 	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
 	clear(l.keep.trails)
+	if s.store != nil && l.agents != nil {
+		l.agents.Load(s.store)
+	}
 	for _, j := range l.waiting {
 		l.fetch(j)
 	}

@@ -135,7 +135,7 @@ func TestWrongStateIsFoundOut(t *testing.T) {
 	require.Equal(t, 1024, m.Tokens())
 	b, err := kept.store.Get(m[1].ID)
 	require.NoError(t, err)
-	_, err = kept.store.Remove(m[3].ID)
+	_, err = kept.store.Forget(keptRoot, tokens, 0)
 	require.NoError(t, err)
 	blocks := []blockfile.Block{}
 	for _, p := range m {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/agents"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/prompt"
 	"samovar/engine/internal/sched"
@@ -74,6 +75,8 @@ func (e *engine) close() {
 func (e *engine) connect(box *outbox, ended func(*ticket)) {
 	e.preparer.send = box.sendNow
 	e.loop = newLoop(backend{e.context}, e.model, e.sizes, box.send, box.flush, ended)
+	e.loop.agents = agents.New(e.model.Text)
+	e.preparer.agents = e.loop.agents
 	if text, err := e.model.Tokenize(strings.Repeat(selfTestText, selfTestTokens/4), false); err == nil {
 		e.loop.probe = text
 	}

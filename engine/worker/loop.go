@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/agents"
 	"samovar/engine/internal/kv"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/sched"
@@ -83,6 +84,9 @@ type loop struct {
 
 	pool *kv.Pool
 	keep *keeper
+	// agents knows who comes back; nil knows nobody. queries are about them.
+	agents  *agents.Registry
+	queries chan wire.Query
 	// stores takes the store once it is open; wake says that something has come for a
 	// request that waits in the pool.
 	stores chan *keptStore
@@ -127,11 +131,13 @@ type loop struct {
 const flushEvery = 30 * time.Millisecond
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
-	return &loop{
-		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16),
+	l := &loop{
+		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
 		keep: newKeeper(b, s), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
+	l.keep.wrote = l.wrote
+	return l
 }
 
 // run serves until ctx is done (nil) or the backend is broken (its error).
@@ -182,6 +188,8 @@ func (l *loop) receive(ctx context.Context) error {
 		case <-l.wake:
 		case j := <-l.inbox:
 			l.arrive(j)
+		case q := <-l.queries:
+			l.query(q)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -192,6 +200,8 @@ func (l *loop) receive(ctx context.Context) error {
 			l.arrive(j)
 		case s := <-l.stores:
 			l.keepIn(s)
+		case q := <-l.queries:
+			l.query(q)
 		case <-ctx.Done():
 			return ctx.Err()
 		default:
@@ -230,6 +240,8 @@ func (l *loop) rests(ctx context.Context) error {
 			l.measure(m)
 		case s := <-l.stores:
 			l.keepIn(s)
+		case q := <-l.queries:
+			l.query(q)
 		case <-again:
 			continue
 		case <-tails.C:
@@ -463,11 +475,12 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 }
 
 func (l *loop) finish(s *sequence, reason infer.FinishReason, stop, text string, tokens int) {
+	held := l.pool.Sequence(s.seq).Tokens
 	l.rest(s)
 	l.urgent = true
-	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{
-		Text: text, Tokens: tokens, End: s.end(reason, stop, time.Now()),
-	}})
+	end := s.end(reason, stop, time.Now())
+	l.settle(s, held, end)
+	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: tokens, End: end}})
 }
 
 // refuse is reject for the loop's own use: it does not wait for a step.

@@ -264,11 +264,14 @@ const moveByte = 0.25 // ns
 // minReturn is what bringing a kept token back costs at least, all in all.
 const minReturn = 20 * time.Microsecond
 
+// assumedRow is what computing a token of a prompt costs until it was measured.
+const assumedRow = 2 * time.Millisecond
+
 // prices are those of this model on this machine, as far as measured.
 func (l *loop) prices() kv.Prices {
 	back := l.meter.Cost().PrefillRow
 	if back == 0 {
-		back = 2 * time.Millisecond
+		back = assumedRow
 	}
 	if l.keep.on() {
 		// Read, verified and put back: three times over the bytes; and a row to prove it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/agents"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/prompt"
 	"samovar/engine/internal/wire"
@@ -32,6 +33,8 @@ type preparer struct {
 	sampling    llama.SamplerParams
 	// longestPiece is the most bytes of text that one token stands for.
 	longestPiece int
+	// agents knows who asks; nil knows nobody.
+	agents *agents.Registry
 	// wantsMarks says that prompts need their marks.
 	wantsMarks bool
 	// contextTokens is the most that prompt and answer may have.
@@ -65,8 +68,13 @@ func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arri
 	if j.maxTokens <= 0 || j.maxTokens > room {
 		j.maxTokens, j.atContext = room, true
 	}
+	text := prompt.Text(segments)
 	if p.wantsMarks {
-		j.marks = p.marks(prompt.Text(segments), tokens, r.Messages)
+		j.marks = p.marks(text, tokens, r.Messages)
+	}
+	if p.agents != nil {
+		j.claim = p.agents.Claim(agents.Prompt{Agent: r.Agent, Tool: r.Tool, Tokens: tokens, Text: text, Messages: r.Messages})
+		j.agent = j.claim.Agent
 	}
 	return j, nil
 }

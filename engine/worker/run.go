@@ -133,6 +133,20 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		case wire.KindQuery:
+			var m wire.Query
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			if err := loaded(); err != nil {
+				return err
+			}
+			select {
+			case eng.loop.queries <- m:
+				eng.loop.poke()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		default:
 			return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 		}

@@ -56,6 +56,8 @@ type Record struct {
 	Total float64 `json:"total_ms,omitempty"`
 	// TPOT is (Total − TTFT) ÷ (CompletionTokens − 1).
 	TPOT float64 `json:"tpot_ms,omitempty"`
+	// Miss is why it reused less than it could.
+	Miss *infer.Miss `json:"miss,omitempty"`
 	// MaxITL is the longest gap between tokens.
 	MaxITL float64 `json:"max_itl_ms,omitempty"`
 }
@@ -106,7 +108,10 @@ func (r *Request) Finish(outcome Outcome, status int, shed infer.ShedReason, end
 	rec.Total = ms(now.Sub(rec.Arrived))
 	if end != nil {
 		a, u := end.Anatomy, end.Usage
-		rec.Finish = string(end.Reason)
+		rec.Finish, rec.Miss = string(end.Reason), end.Miss
+		if end.Agent != "" {
+			rec.Agent = end.Agent
+		}
 		rec.PromptTokens, rec.CachedTokens, rec.CompletionTokens = u.PromptTokens, u.CachedTokens, u.CompletionTokens
 		rec.Queue, rec.Restore, rec.Prefill = ms(a.Queue), ms(a.Restore), ms(a.Prefill)
 		r.series.observe(QueueWait, a.Queue, now)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -21,18 +22,20 @@ const (
 	KindRejected Kind = 7
 	KindPulse    Kind = 8
 	KindMeasured Kind = 9
+	KindAnswer   Kind = 10
 	// From the parent.
 	KindLoad    Kind = 16
 	KindSubmit  Kind = 17
 	KindCancel  Kind = 18
 	KindMeasure Kind = 19
+	KindQuery   Kind = 20
 )
 
 var kindNames = map[Kind]string{
 	KindHello: "hello", KindProgress: "progress", KindReady: "ready", KindFailed: "failed",
 	KindAccepted: "accepted", KindOutput: "output", KindRejected: "rejected",
 	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindPulse: "pulse",
-	KindMeasure: "measure", KindMeasured: "measured",
+	KindMeasure: "measure", KindMeasured: "measured", KindQuery: "query", KindAnswer: "answer",
 }
 
 func (k Kind) known() bool { return kindNames[k] != "" }
@@ -158,4 +161,39 @@ type Measured struct {
 	// Seconds is from the first sampled tokens to the last: Tokens-1 steps.
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
+}
+
+// Op is what a Query wants.
+type Op string
+
+// The operations. Those on one agent name it.
+const (
+	OpAgents  Op = "agents"  // answers []infer.Agent
+	OpAgent   Op = "agent"   // answers infer.Agent, as the next ones do
+	OpCreate  Op = "create"  // a new one, without a conversation
+	OpFork    Op = "fork"    // To becomes one with the agent's conversation
+	OpPin     Op = "pin"     // if On; else lets go
+	OpEvict   Op = "evict"   // out of the pool
+	OpForget  Op = "forget"  // and from disk; answers infer.Forgotten
+	OpExport  Op = "export"  // into the file Path
+	OpImport  Op = "import"  // from it, as To if that is not empty
+	OpSavings Op = "savings" // answers infer.Savings
+)
+
+// Query asks the worker something, or for something, that is no generation.
+type Query struct {
+	ID    string `json:"id"`
+	Op    Op     `json:"op"`
+	Agent string `json:"agent,omitempty"`
+	To    string `json:"to,omitempty"`
+	Tool  string `json:"tool,omitempty"`
+	Path  string `json:"path,omitempty"`
+	On    bool   `json:"on,omitempty"`
+}
+
+// Answer answers a Query: with a body that depends on its Op, or an error.
+type Answer struct {
+	ID    string          `json:"id"`
+	Body  json.RawMessage `json:"body,omitempty"`
+	Error *infer.Error    `json:"error,omitempty"`
 }

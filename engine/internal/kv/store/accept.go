@@ -38,6 +38,24 @@ func (s *Store) SetTested() {
 	}
 }
 
+// Remember keeps a note beside the index, some time later: value is called then, by
+// the writer. A value that is nil, or returns nil, forgets the note. Notes are lost with
+// the index, and the last seconds of them in a crash.
+func (s *Store) Remember(key string, value func() []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes[key] = value
+}
+
+// Recall returns the notes whose keys begin with prefix, as they were when the store was
+// opened or last written.
+func (s *Store) Recall(prefix string) map[string][]byte {
+	if s.index == nil {
+		return nil
+	}
+	return s.index.notes(prefix)
+}
+
 // FileBytes returns the size of a block's file, 0 if it is not kept.
 func (s *Store) FileBytes(id blockfile.ID) int64 {
 	s.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -23,6 +25,7 @@ var (
 	metaBucket   = []byte("meta")
 	dayKey       = []byte("day")
 	testedKey    = []byte("tested")
+	notesBucket  = []byte("notes")
 )
 
 // openIndex opens the index, and makes a new one if it is broken.
@@ -49,7 +52,7 @@ func tryIndex(name string) (ix *index, err error) {
 		}
 		ix = &index{db}
 		return db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{blocksBucket, metaBucket} {
+			for _, name := range [][]byte{blocksBucket, metaBucket, notesBucket} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}
@@ -127,8 +130,27 @@ func (ix *index) setTested() error {
 	})
 }
 
-// save remembers changes; nil forgets.
-func (ix *index) save(changes map[blockfile.ID]*entry, day string, written int64) error {
+// notes returns those whose keys begin with prefix.
+func (ix *index) notes(prefix string) map[string][]byte {
+	found := map[string][]byte{}
+	err := guarded(func() error {
+		return ix.db.View(func(tx *bbolt.Tx) error {
+			for k, v := range all(tx.Bucket(notesBucket)) {
+				if strings.HasPrefix(string(k), prefix) {
+					found[string(k)] = slices.Clone(v)
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		clear(found)
+	}
+	return found
+}
+
+// save remembers changes and notes; nil forgets.
+func (ix *index) save(changes map[blockfile.ID]*entry, notes map[string][]byte, day string, written int64) error {
 	return guarded(func() error {
 		return ix.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(blocksBucket)
@@ -138,6 +160,17 @@ func (ix *index) save(changes map[blockfile.ID]*entry, day string, written int64
 					err = b.Delete(id[:])
 				} else {
 					err = b.Put(id[:], encodeEntry(e))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			for key, value := range notes {
+				var err error
+				if value == nil {
+					err = tx.Bucket(notesBucket).Delete([]byte(key))
+				} else {
+					err = tx.Bucket(notesBucket).Put([]byte(key), value)
 				}
 				if err != nil {
 					return err

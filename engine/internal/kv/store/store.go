@@ -74,7 +74,8 @@ type Store struct {
 	queue   []queued // in the order of writing
 	waiting map[blockfile.ID]blockfile.Block
 	queuedB int64
-	dirty   map[blockfile.ID]bool // to be told to the index
+	dirty   map[blockfile.ID]bool    // to be told to the index
+	notes   map[string]func() []byte // likewise
 	day     string
 	written int64 // on that day
 	off     string
@@ -106,7 +107,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, fs: cfg.FS, entries: map[blockfile.ID]*entry{}, kids: map[blockfile.ID][]*entry{},
-		memory: newMemory(cfg.Memory), waiting: map[blockfile.ID]blockfile.Block{}, dirty: map[blockfile.ID]bool{},
+		memory: newMemory(cfg.Memory), waiting: map[blockfile.ID]blockfile.Block{}, dirty: map[blockfile.ID]bool{}, notes: map[string]func() []byte{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}), stats: Stats{Rejected: map[blockfile.Reason]uint64{}},
 	}
 	s.idle = sync.NewCond(&s.mu)
@@ -357,23 +358,26 @@ func (s *Store) Drop(id blockfile.ID) {
 	s.signal()
 }
 
-// Remove deletes the chain that ends with tip, as far as no other chain goes on from
-// it, and returns how many bytes that frees.
-func (s *Store) Remove(tip blockfile.ID) (freed int64, err error) {
+// Forget deletes what is kept of tokens behind root, but for their first keep, as far as
+// nothing else goes on from it, and returns how many bytes that frees.
+func (s *Store) Forget(root blockfile.ID, tokens []blockfile.Token, keep int) (freed int64, err error) {
+	ids := append([]blockfile.ID{root}, blockfile.Chain(root, tokens)...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	chain := s.chain(tip)
-	for _, e := range slices.Backward(chain) {
-		kids := slices.DeleteFunc(slices.Clone(s.kids[e.id]), func(k *entry) bool { return k.kind != blockfile.KindBlock })
-		if e.kind == blockfile.KindBlock && len(kids) > 0 {
-			break
-		}
-		for _, k := range slices.Clone(s.kids[e.id]) {
-			freed += k.bytes
-			err = errors.Join(err, s.unlink(k))
-		}
+	remove := func(e *entry) {
 		freed += e.bytes
 		err = errors.Join(err, s.unlink(e))
+	}
+	for i, id := range slices.Backward(ids) {
+		at := i * blockfile.BlockTokens
+		for _, k := range slices.Clone(s.kids[id]) {
+			if k.kind != blockfile.KindBlock && at+len(k.tokens) > keep && common(k.tokens, tokens[at:]) == len(k.tokens) {
+				remove(k)
+			}
+		}
+		if e := s.entries[id]; e != nil && at > keep && len(s.kids[id]) == 0 {
+			remove(e)
+		}
 	}
 	s.signal()
 	return freed, err

@@ -317,7 +317,7 @@ func TestTwoStoresOnOneFolder(t *testing.T) {
 	open(t, Config{Dir: dir})
 }
 
-func TestRemoveLeavesWhatOthersShare(t *testing.T) {
+func TestForgetLeavesWhatOthersShare(t *testing.T) {
 	s := open(t, Config{FS: vfs.NewMem()})
 	a := text("a", 900)
 	b := append(slices.Clone(a[:512]), text("bb", 400)...)
@@ -327,7 +327,7 @@ func TestRemoveLeavesWhatOthersShare(t *testing.T) {
 	h, ok := s.Chain(tip)
 	require.True(t, ok)
 	require.Equal(t, 900, h.Tokens)
-	freed, err := s.Remove(tip)
+	freed, err := s.Forget(root, a, 0)
 	require.NoError(t, err)
 	require.Positive(t, freed)
 	require.Less(t, freed, h.Bytes)
@@ -492,7 +492,7 @@ func TestStoreProperties(t *testing.T) {
 		case 1:
 			m := s.Longest(root, tokens)
 			if len(m) > 0 {
-				_, err := s.Remove(m[len(m)-1].ID)
+				_, err := s.Forget(root, tokens, rnd.IntN(len(tokens)))
 				require.NoError(t, err)
 			}
 		case 2:

@@ -213,10 +213,12 @@ func (s *Store) tellIndex() {
 		return
 	}
 	s.mu.Lock()
-	if len(s.dirty) == 0 {
+	if len(s.dirty) == 0 && len(s.notes) == 0 {
 		s.mu.Unlock()
 		return
 	}
+	notes := s.notes
+	s.notes = map[string]func() []byte{}
 	changes := make(map[blockfile.ID]*entry, len(s.dirty))
 	for id := range s.dirty {
 		if e := s.entries[id]; e == nil {
@@ -229,7 +231,13 @@ func (s *Store) tellIndex() {
 	clear(s.dirty)
 	day, written := s.day, s.written
 	s.mu.Unlock()
-	if err := s.index.save(changes, day, written); err != nil {
+	values := make(map[string][]byte, len(notes))
+	for key, value := range notes {
+		if values[key] = nil; value != nil {
+			values[key] = value()
+		}
+	}
+	if err := s.index.save(changes, values, day, written); err != nil {
 		s.cfg.Log.Warn("the index of kept KV cannot be written; it will be made anew", "err", err)
 	}
 }
