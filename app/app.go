@@ -44,6 +44,9 @@ func run(ctx context.Context, p Process) error {
 	if inv.command == cmdVersion {
 		return printVersion(p.Stdout, inv.json)
 	}
+	if inv.command == cmdDoctor { // it is there for settings that are wrong, too
+		return doctor(ctx, p, inv)
+	}
 	settings, where, err := resolve(inv.flags, p.LookupEnv)
 	if err != nil {
 		return usageError{err}
@@ -59,6 +62,9 @@ func run(ctx context.Context, p Process) error {
 		return benchResume(ctx, p, inv, settings, where)
 	case cmdBenchStress:
 		return benchStress(ctx, p, inv, settings, where)
+	}
+	if inv.agents != (agentsCall{}) {
+		return agents(ctx, p, inv, settings)
 	}
 	return serve(ctx, p, inv, settings, where, log)
 }

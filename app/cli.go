@@ -20,6 +20,8 @@ type commandLine struct {
 
 	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve a model on this machine (what a bare samovar does)."`
 	Version versionFlags `cmd:"" help:"Print the version."`
+	Doctor  doctorFlags  `cmd:"" help:"Check this machine, the data folder and the kept KV, and say what to do."`
+	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
 		Batch  batchFlags  `cmd:"" help:"Measure requests that meet: batches, a long prompt beside streams, a common beginning; and single ones."`
@@ -51,6 +53,12 @@ type serveFlags struct {
 
 type versionFlags struct {
 	JSON bool `help:"Print JSON."`
+}
+
+type doctorFlags struct {
+	Addr   string `placeholder:"HOST:PORT" help:"Address that Samovar listens on, or would."`
+	Repair bool   `help:"Put right what is wrong with the kept KV: wrong files go to quarantine, unfinished ones are deleted, a broken index is made anew."`
+	JSON   bool   `help:"Print JSON."`
 }
 
 type decodeFlags struct {
@@ -91,6 +99,8 @@ type stressFlags struct {
 const (
 	cmdServe       = "serve"
 	cmdVersion     = "version"
+	cmdDoctor      = "doctor"
+	cmdAgents      = "agents"
 	cmdBenchDecode = "bench decode"
 	cmdBenchBatch  = "bench batch"
 	cmdBenchResume = "bench resume"
@@ -103,6 +113,9 @@ type invocation struct {
 	// bare says that no command was given.
 	bare bool
 	json bool
+	// repair is doctor's.
+	repair bool
+	agents agentsCall
 	// flags holds the settings among the flags, as written.
 	flags map[string]string
 }
@@ -138,11 +151,17 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	if err != nil {
 		return invocation{}, usageError{fmt.Errorf("%w; see samovar --help", err)}
 	}
+	var called agentsCall
+	if strings.HasPrefix(parsed.Command(), cmdAgents) {
+		called = cl.Agents.call(parsed.Command())
+	}
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
+		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
+		repair:  cl.Doctor.Repair,
 		flags:   settingsOf(parsed),
+		agents:  called,
 	}, nil
 }
 
@@ -150,7 +169,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 func settingsOf(parsed *kong.Context) map[string]string {
 	set := map[string]string{}
 	for _, p := range parsed.Path {
-		if p.Flag == nil || p.Flag.Name == "json" {
+		if p.Flag == nil || p.Flag.Name == "json" || p.Flag.Name == "repair" {
 			continue
 		}
 		set[p.Flag.Name] = fmt.Sprint(parsed.FlagValue(p.Flag))
@@ -197,9 +216,7 @@ var planned = map[string]string{
 	"rm":     "delete the model's file",
 	"ps":     "ask GET /health what runs",
 	"stop":   "press Ctrl-C where it runs, or send SIGTERM",
-	"agents": "ask GET /health what runs",
 	"launch": "set the tool's base URL as the README says",
-	"doctor": "ask GET /health, and read the log on standard error",
 }
 
 // describeFlag adds a flag's variable and default to its help.

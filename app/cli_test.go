@@ -25,7 +25,8 @@ func TestEveryFlagIsASettingAndEverySettingAFlag(t *testing.T) {
 	}
 	walk(parser.Model.Node)
 	delete(flags, "help")
-	delete(flags, "json") // how to print, not a setting
+	delete(flags, "json")   // how to print, not a setting
+	delete(flags, "repair") // what to do, neither
 	settings := map[string]bool{}
 	for _, k := range config.Keys {
 		settings[k.Flag()] = true
@@ -45,6 +46,8 @@ func TestParse(t *testing.T) {
 		{[]string{"serve", "--no-json-logs"}, invocation{command: cmdServe, flags: map[string]string{"json-logs": "false"}}},
 		{[]string{"serve", "--kv", "f16", "--kv", "f32"}, invocation{command: cmdServe, flags: map[string]string{"kv": "f32"}}},
 		{[]string{"version", "--json"}, invocation{command: cmdVersion, json: true}},
+		{[]string{"doctor", "--repair", "--addr", "x"}, invocation{command: cmdDoctor, repair: true, flags: map[string]string{"addr": "x"}}},
+		{[]string{"doctor", "--json"}, invocation{command: cmdDoctor, json: true}},
 		{[]string{"bench", "decode", "--streams", "2", "--json"}, invocation{command: cmdBenchDecode, json: true, flags: map[string]string{"streams": "2"}}},
 		{[]string{"bench", "resume", "--lengths", "512", "--json"}, invocation{command: cmdBenchResume, json: true, flags: map[string]string{"lengths": "512"}}},
 		{[]string{"bench", "stress", "--quick", "--url", "http://h:1", "--json"}, invocation{command: cmdBenchStress, json: true, flags: map[string]string{"quick": "true", "url": "http://h:1"}}},

@@ -18,10 +18,14 @@ type versionInfo struct {
 }
 
 func printVersion(w io.Writer, asJSON bool) error {
-	v := versionInfo{Version: engine.BuildVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	v := thisVersion()
 	if asJSON {
 		return json.NewEncoder(w).Encode(v)
 	}
 	_, err := fmt.Fprintf(w, "samovar %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 	return err
+}
+
+func thisVersion() versionInfo {
+	return versionInfo{Version: engine.BuildVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 }

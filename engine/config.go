@@ -49,12 +49,12 @@ type Keep struct {
 	Namespace string
 }
 
-// spareBytes of the disk always stay free.
-const spareBytes = 2 << 30
+// SpareBytes of the disk always stay free.
+const SpareBytes = 2 << 30
 
 func (k Keep) wire() wire.Keep {
 	return wire.Keep{
-		Dir: k.Dir, Namespace: k.Namespace, SpareBytes: spareBytes, QuotaBytes: k.Quota, DailyBytes: k.Daily, MemoryBytes: k.Memory,
+		Dir: k.Dir, Namespace: k.Namespace, SpareBytes: SpareBytes, QuotaBytes: k.Quota, DailyBytes: k.Daily, MemoryBytes: k.Memory,
 	}
 }
 

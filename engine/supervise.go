@@ -285,10 +285,7 @@ func (e *Engine) environment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{
-		"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "TMPDIR=" + os.TempDir(),
-		"GGML_NO_BACKTRACE=1", "LANG=C.UTF-8",
-	}, nil
+	return proc.PrivateEnv(dir), nil
 }
 
 // setState ends the engine's service: the state is stopped or failed.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -136,8 +137,17 @@ func (s *Server) agentAnswer(c echo.Context, status int, a infer.Agent, err erro
 	return s.writeJSON(c, status, viewAgent(a))
 }
 
+// agentID is the name in the path, where a slash is written as %2F.
+func agentID(c echo.Context) string {
+	id, err := url.PathUnescape(c.Param("id"))
+	if err != nil {
+		return c.Param("id")
+	}
+	return id
+}
+
 func (s *Server) oneAgent(c echo.Context) error {
-	a, err := s.opts.Engine.Agent(c.Request().Context(), c.Param("id"))
+	a, err := s.opts.Engine.Agent(c.Request().Context(), agentID(c))
 	return s.agentAnswer(c, http.StatusOK, a, err)
 }
 
@@ -218,7 +228,7 @@ func (s *Server) evaluate(ctx context.Context, r infer.Request) error {
 
 // generateAs is a chat completion of a known agent.
 func (s *Server) generateAs(c echo.Context) error {
-	id := c.Param("id")
+	id := agentID(c)
 	if _, err := s.opts.Engine.Agent(c.Request().Context(), id); err != nil {
 		return err
 	}
@@ -227,7 +237,7 @@ func (s *Server) generateAs(c echo.Context) error {
 }
 
 func (s *Server) deleteAgent(c echo.Context) error {
-	ctx, id := c.Request().Context(), c.Param("id")
+	ctx, id := c.Request().Context(), agentID(c)
 	switch only := c.QueryParam("evict_only"); only {
 	case "true", "1":
 		a, err := s.opts.Engine.EvictAgent(ctx, id)
@@ -249,7 +259,7 @@ func (s *Server) deleteAgent(c echo.Context) error {
 
 func (s *Server) pinAgent(pinned bool) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		a, err := s.opts.Engine.PinAgent(c.Request().Context(), c.Param("id"), pinned)
+		a, err := s.opts.Engine.PinAgent(c.Request().Context(), agentID(c), pinned)
 		return s.agentAnswer(c, http.StatusOK, a, err)
 	}
 }
@@ -259,14 +269,14 @@ func (s *Server) forkAgent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.opts.Engine.ForkAgent(c.Request().Context(), c.Param("id"), to)
+	a, err := s.opts.Engine.ForkAgent(c.Request().Context(), agentID(c), to)
 	return s.agentAnswer(c, http.StatusCreated, a, err)
 }
 
 const archiveType = "application/x-tar"
 
 func (s *Server) exportAgent(c echo.Context) (err error) {
-	id := c.Param("id")
+	id := agentID(c)
 	r, err := s.opts.Engine.ExportAgent(c.Request().Context(), id)
 	if err != nil {
 		return err

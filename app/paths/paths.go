@@ -48,13 +48,31 @@ func (p Paths) SettingsFile() string { return filepath.Join(p.config, settingsNa
 func (p Paths) Models() (string, error) { return private(filepath.Join(p.data, "models")) }
 
 // Shapes is where random-weight models are made: they can be made again.
-func (p Paths) Shapes() (string, error) { return private(filepath.Join(p.cache, "shapes")) }
+func (p Paths) Shapes() (string, error) { return private(p.ShapesDir()) }
+
+// ShapesDir is where Shapes is, made or not.
+func (p Paths) ShapesDir() string { return filepath.Join(p.cache, "shapes") }
 
 // Kept is where the KV of agents is kept.
-func (p Paths) Kept() (string, error) { return private(filepath.Join(p.data, "kv")) }
+func (p Paths) Kept() (string, error) { return private(p.KeptDir()) }
+
+// KeptDir is where Kept is, made or not.
+func (p Paths) KeptDir() string { return filepath.Join(p.data, "kv") }
 
 // Worker is the folder that a worker may write to.
 func (p Paths) Worker() (string, error) { return private(filepath.Join(p.state, "worker")) }
+
+// Folders are those that everything is written to, made or not: the data folder alone,
+// or the platform's.
+func (p Paths) Folders() []string {
+	folders := []string{p.data}
+	for _, dir := range []string{p.state, p.cache} {
+		if rel, err := filepath.Rel(p.data, dir); err != nil || !filepath.IsLocal(rel) {
+			folders = append(folders, dir)
+		}
+	}
+	return folders
+}
 
 // private makes a folder that only its owner can enter.
 func private(dir string) (string, error) {

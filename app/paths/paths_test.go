@@ -29,6 +29,23 @@ func TestEverythingLiesUnderTheDataFolder(t *testing.T) {
 	}
 }
 
+func TestFoldersAreNamedWithoutBeingMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	p, err := paths.In(dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{dir}, p.Folders())
+	for _, place := range []string{p.KeptDir(), p.ShapesDir()} {
+		require.NoDirExists(t, place)
+	}
+	made, err := p.Kept()
+	require.NoError(t, err)
+	require.Equal(t, p.KeptDir(), made)
+
+	p, err = paths.In("")
+	require.NoError(t, err)
+	require.Len(t, p.Folders(), 3)
+}
+
 func TestDefaultPlacesAreDistinctAndAbsolute(t *testing.T) {
 	p, err := paths.In("")
 	require.NoError(t, err)

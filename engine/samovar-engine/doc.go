@@ -4,6 +4,7 @@
 //
 //	samovar-engine                     serve the parent: frames on stdin and descriptor 3
 //	samovar-engine version             print the build version
+//	samovar-engine libraries DIR       load llama.cpp's libraries from DIR, print their version
 //
 // Exit codes: 0 the parent has gone, 1 llama.cpp failed or the parent spoke
 // nonsense, 2 wrong usage.

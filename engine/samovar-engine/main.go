@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"samovar/engine/internal/llama"
 	"samovar/engine/internal/wire"
 	"samovar/engine/worker"
 )
@@ -21,10 +23,23 @@ func run(args []string) int {
 	case args[0] == "version":
 		fmt.Println(wire.BuildVersion)
 		return 0
+	case args[0] == "libraries" && len(args) == 2:
+		return loadLibraries(args[1])
 	default:
 		fmt.Fprintln(os.Stderr, "samovar-engine is started by samovar; use `samovar serve`")
 		return 2
 	}
+}
+
+// loadLibraries does what every start does first, and no more: it tells whether the
+// libraries are whole, of the right version, and for this processor.
+func loadLibraries(dir string) int {
+	if _, err := llama.Load(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "samovar-engine:", strings.TrimPrefix(err.Error(), llama.ErrLibrary.Error()+": "))
+		return 1
+	}
+	fmt.Println("ggml", llama.GGMLVersion)
+	return 0
 }
 
 // serve is the worker's life. The parent's end is noticed at any time, also

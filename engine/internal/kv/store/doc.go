@@ -31,6 +31,11 @@
 // file that is wrong is put into quarantine, counted by reason, and is as good as
 // absent.
 //
+// # Checking
+//
+// Check looks at a store from outside: it reads and verifies every file, compares files
+// with each other and with the index, and changes nothing unless it is asked to repair.
+//
 // A Store is safe for concurrent use. Its methods wait for the disk only where they
 // say so.
 package store

@@ -74,13 +74,16 @@ func (s *Store) recoverFolder(folder string, known map[blockfile.ID]*entry) erro
 			continue
 		}
 		e, err := s.head(id)
+		var bad *blockfile.Error
 		switch {
 		case err == nil:
 			s.add(e)
 			s.dirty[id] = true
-		case errors.Is(err, fs.ErrNotExist):
-		default:
+		case errors.As(err, &bad):
 			s.quarantine(s.suspect(id), err)
+		case !errors.Is(err, fs.ErrNotExist): // the disk's fault, or its permissions'
+			s.stats.ReadErrors++
+			s.cfg.Log.Warn("kept KV cannot be read", "file", s.file(id), "err", err)
 		}
 	}
 	return nil
@@ -112,36 +115,4 @@ func (s *Store) head(id blockfile.ID) (*entry, error) {
 		return nil, &blockfile.Error{Reason: blockfile.ReasonShort, Text: fmt.Sprintf("it has %d bytes, not %d", size, int64(h.Bytes)+h.PayloadBytes)}
 	}
 	return &entry{id: id, parent: h.Parent, kind: h.Kind, position: h.Position, tokens: h.Tokens, bytes: size, used: s.cfg.Now()}, nil
-}
-
-// Check reads and verifies every file, and calls found with each that is wrong,
-// which is in quarantine then. It waits for the disk.
-func (s *Store) Check(found func(id blockfile.ID, err error)) (checked int) {
-	s.mu.Lock()
-	ids := make([]blockfile.ID, 0, len(s.entries))
-	for id, e := range s.entries {
-		if !e.queued {
-			ids = append(ids, id)
-		}
-	}
-	s.mu.Unlock()
-	for _, id := range ids {
-		s.mu.Lock()
-		e := s.entries[id]
-		s.mu.Unlock()
-		if e == nil {
-			continue
-		}
-		checked++
-		data, err := s.fs.ReadFile(s.file(id))
-		if err == nil {
-			if _, err = blockfile.Decode(data, id, s.cfg.Fingerprint); err != nil {
-				s.quarantine(e, err)
-			}
-		}
-		if err != nil {
-			found(id, err)
-		}
-	}
-	return checked
 }
