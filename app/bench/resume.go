@@ -71,9 +71,30 @@ type ResumeEnding struct {
 	TTFT   Quantiles `json:"ttft"`
 	// Ratio is cold ÷ median.
 	Ratio float64 `json:"cold_to_resumed"`
+	// Where the time went, as the server says: medians in milliseconds.
+	Queue   float64 `json:"queue_ms"`
+	Restore float64 `json:"restore_ms"`
+	Prefill float64 `json:"prefill_ms"`
 	// LeastCached is the fewest prompt tokens that were reused, in any round.
 	LeastCached int `json:"least_cached_tokens"`
-	all         []float64
+	all         []streamed
+}
+
+// sum works out what is told of all rounds.
+func (e *ResumeEnding) sum(cold float64) {
+	part := func(name string) float64 {
+		var all []float64
+		for _, s := range e.all {
+			all = append(all, s.server[name])
+		}
+		return median(all)
+	}
+	var times []float64
+	for _, s := range e.all {
+		times = append(times, s.firstToken())
+	}
+	e.TTFT, e.Ratio = quantiles(times), cold/median(times)
+	e.Queue, e.Restore, e.Prefill = part("queue"), part("restore"), part("prefill")
 }
 
 // Resume measures what it costs to come back to a prompt after everything that may have
@@ -92,9 +113,7 @@ func Resume(ctx context.Context, c ResumeConfig) (ResumeResult, error) {
 	for i := range m.result.Lengths {
 		l := &m.result.Lengths[i]
 		for j := range l.Resumed {
-			e := &l.Resumed[j]
-			e.TTFT = quantiles(e.all)
-			e.Ratio = l.Cold / median(e.all)
+			l.Resumed[j].sum(l.Cold)
 		}
 	}
 	return m.result, nil
@@ -121,7 +140,7 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 		if err != nil {
 			return err
 		}
-		m.result.Lengths[i].PromptTokens, m.result.Lengths[i].Cold = got.prompt, millis(got.ttft())
+		m.result.Lengths[i].PromptTokens, m.result.Lengths[i].Cold = got.prompt, got.firstToken()
 		// Right after it, while nothing has had reason to make it leave.
 		for range m.Rounds {
 			if err := m.ask(ctx, s, i, Hot, nil); err != nil {
@@ -201,7 +220,7 @@ func (m *resuming) ask(ctx context.Context, s ResumeServer, i int, name Ending, 
 		l.Resumed = append(l.Resumed, ResumeEnding{Ending: name, LeastCached: got.cached})
 	}
 	e := &l.Resumed[len(l.Resumed)-1]
-	e.all = append(e.all, millis(got.ttft()))
+	e.all = append(e.all, got)
 	e.LeastCached = min(e.LeastCached, got.cached)
 	return nil
 }

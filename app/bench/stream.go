@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,11 +21,25 @@ type streamed struct {
 	texts []time.Time
 	end   time.Time
 
+	// server holds the parts of the Server-Timing trailer, in milliseconds; closed is
+	// when that had come, and with it everything.
+	server map[string]float64
+	closed time.Time
+
 	text                       string
 	prompt, cached, completion int
 }
 
+// ttft is how long the first text took to come.
 func (s streamed) ttft() time.Duration { return s.texts[0].Sub(s.start) }
+
+// firstToken is how long the first token took, in milliseconds, as its client has it:
+// unlike ttft also where the token has no text to be seen, as half a character has none.
+// The server tells when it had it; what the client waited beyond the server's total is
+// what the way there and back took.
+func (s streamed) firstToken() float64 {
+	return s.server["first-token"] + max(0, millis(s.closed.Sub(s.start))-s.server["total"])
+}
 
 // chunk is what is looked at in a chunk of a streamed chat completion.
 type chunk struct {
@@ -98,6 +113,7 @@ func streamUntil(ctx context.Context, baseURL, text string, tokens int) (streame
 	} else if err != nil {
 		return streamed{}, err
 	}
+	s.server, s.closed = timings(resp.Trailer.Get("Server-Timing")), again.now
 	if s.completion < 2 || len(s.texts) == 0 {
 		return streamed{}, fmt.Errorf("the model said only %d tokens, too few to measure a rate", s.completion)
 	}
@@ -114,7 +130,8 @@ func (s *streamed) read(body io.Reader, now func() time.Time) error {
 			continue
 		}
 		if data == "[DONE]" {
-			return nil
+			_, err := io.Copy(io.Discard, body) // the trailer comes behind the body's end
+			return err
 		}
 		var c chunk
 		if err := json.Unmarshal([]byte(data), &c); err != nil {
@@ -126,6 +143,19 @@ func (s *streamed) read(body io.Reader, now func() time.Time) error {
 		s.add(c, now())
 	}
 	return errors.Join(lines.Err(), io.ErrUnexpectedEOF)
+}
+
+// timings parses a Server-Timing header, as far as its parts have a duration
+// (https://www.w3.org/TR/server-timing).
+func timings(header string) map[string]float64 {
+	parts := map[string]float64{}
+	for part := range strings.SplitSeq(header, ",") {
+		name, dur, ok := strings.Cut(strings.TrimSpace(part), ";dur=")
+		if ms, err := strconv.ParseFloat(dur, 64); ok && err == nil {
+			parts[name] = ms
+		}
+	}
+	return parts
 }
 
 func (s *streamed) add(c chunk, now time.Time) {
