@@ -91,7 +91,8 @@ func (l *loop) checkEchoes() error {
 		if err != nil {
 			return err
 		}
-		l.echoes[i].block.Digest = digest(logits)
+		b := &l.echoes[i].block
+		b.Digests = []blockfile.Digest{{After: len(b.Tokens), Logits: digest(logits)}}
 	}
 	l.closeEchoes(l.echoed)
 	return l.broken
@@ -278,7 +279,7 @@ func (l *loop) putState(s *sequence, b read) error {
 		return err
 	}
 	l.pool.Restore(s.seq, s.tokens[at:end])
-	s.restore.complete, s.restore.end, s.restore.digest = true, end, b.block.Digest
+	s.restore.complete, s.restore.digests = true, placedIn(b.block, b.Tokens)
 	l.keep.trail(s.seq).checkpoint = end
 	l.keep.restored += uint64(b.Tokens)
 	return nil

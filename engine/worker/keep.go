@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -31,8 +32,8 @@ type trail struct {
 	// ids are those of the sequence's whole blocks, of which the first saved are kept.
 	ids   []blockfile.ID
 	saved int
-	// digests are of the logits after the last token of blocks that are not kept yet,
-	// and of the last token of all, by position.
+	// digests are of the logits after some tokens, by position, that are not kept yet:
+	// the last of each block, the last of each prompt, and the last of all.
 	digests map[int][]blockfile.Logit
 	// checkpoint is the position of the last checkpoint, turns are those after the
 	// first. Both are of models that have them.
@@ -115,6 +116,18 @@ func (k *keeper) trail(seq int) *trail {
 	return t
 }
 
+// digestsOf returns the digests of a range of positions, the last ones if there are too
+// many.
+func (t *trail) digestsOf(from, to int) []blockfile.Digest {
+	var all []blockfile.Digest
+	for _, at := range slices.Sorted(maps.Keys(t.digests)) {
+		if at >= from && at < to {
+			all = append(all, blockfile.Digest{After: at - from + 1, Logits: t.digests[at]})
+		}
+	}
+	return all[max(0, len(all)-blockfile.MaxDigests):]
+}
+
 // share says that dst begins with src's first n tokens, and has nothing else.
 func (k *keeper) share(src, dst, n int) {
 	if !k.on() {
@@ -151,6 +164,10 @@ func (k *keeper) note(seq, at int, logits []float32) {
 	}
 }
 
+// proves says whether the logits that a prompt's answer begins with are noted, with
+// which the prompt is proven when it comes back.
+func (k *keeper) proves() bool { return k.on() && !k.whole }
+
 // endsBlock says whether the logits after a position are wanted for a digest.
 func (k *keeper) endsBlock(at int) bool {
 	return k.on() && !k.whole && (at+1)%blockfile.BlockTokens == 0
@@ -175,7 +192,7 @@ func (k *keeper) save(seq int, tokens []llama.Token) error {
 				return err
 			}
 		}
-		delete(t.digests, at+blockfile.BlockTokens-1)
+		maps.DeleteFunc(t.digests, func(i int, _ []blockfile.Logit) bool { return i < at+blockfile.BlockTokens })
 		t.saved++
 	}
 	return nil
@@ -200,7 +217,7 @@ func (k *keeper) put(seq int, kind blockfile.Kind, t *trail, tokens []llama.Toke
 	}
 	b := blockfile.Block{
 		Kind: kind, Position: at, Tokens: tokens, Fingerprint: k.root, Parent: k.parent(t, at/blockfile.BlockTokens),
-		Digest: t.digests[at+len(tokens)-1], Payload: payload,
+		Digests: t.digestsOf(at, at+len(tokens)), Payload: payload,
 	}
 	ok := k.store.Put(b)
 	k.saving += time.Since(start)

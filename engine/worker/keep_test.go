@@ -119,20 +119,67 @@ func TestEvictedSequencesComeBack(t *testing.T) {
 	r.loop.saveAll(time.Minute)
 }
 
+// stepRows notes how many rows each step has.
+type stepRows struct {
+	Backend
+	rows []int
+}
+
+func (b *stepRows) Decode(rows []llama.Row) error {
+	b.rows = append(b.rows, len(rows))
+	return b.Backend.Decode(rows)
+}
+
+// The logits after a prompt's last token are kept, wherever in a block it is, so that
+// a prompt that comes back is proven with the row that is sampled from.
+func TestAPromptIsProvenByItsOwnEnd(t *testing.T) {
+	fs := vfs.NewMem()
+	prompt := strings.Repeat("the tea ", 150) // 1200
+	r := fakeLife(t, fs, 3000)
+	r.ask("first", prompt, 100) // which fills the block that the prompt ends in
+	r.stop()
+	r.loop.saveAll(time.Minute)
+
+	r = newRig(t, llamatest.New(3000, 64), 4)
+	b := &stepRows{Backend: r.loop.backend}
+	r.loop.backend = b
+	r.loop.keepIn(keepTo(t, fs))
+	r.start()
+	text, cached := r.ask("again", prompt, 3)
+	require.Equal(t, alone(prompt, 3), text)
+	require.Equal(t, 1199, cached)
+	longer := prompt + alone(prompt, 3) + "?"
+	text, _ = r.ask("hot", longer, 3)
+	require.Equal(t, alone(longer, 3), text)
+	r.stop()
+	require.Equal(t, []int{1, 1, 1}, b.rows[:3], "no row but those that are sampled from")
+	require.EqualValues(t, 1, r.loop.keep.proven)
+	require.Zero(t, r.loop.keep.unproven)
+	r.loop.saveAll(time.Minute)
+}
+
 // Payloads that were altered, and whose checksums were made to fit, are found out by
 // the logits that come of them.
 func TestWrongStateIsFoundOut(t *testing.T) {
+	for name, rest := range map[string]string{
+		"proven by the last block": "?",
+		"proven by its own end":    strings.Repeat("and more ", 10),
+	} {
+		t.Run(name, func(t *testing.T) { wrongStateIsFoundOut(t, rest) })
+	}
+}
+
+func wrongStateIsFoundOut(t *testing.T, rest string) {
 	fs := vfs.NewMem()
 	prompt := strings.Repeat("the tea ", 128)
 	r := fakeLife(t, fs, 3000)
-	r.ask("first", prompt+"?", 3)
+	r.ask("first", prompt+rest, 3)
 	r.stop()
 	r.loop.saveAll(time.Minute)
 
 	kept := keepTo(t, fs)
-	tokens, _ := (*llamatest.Fake)(nil).Tokenize(prompt, true)
+	tokens, _ := (*llamatest.Fake)(nil).Tokenize(prompt+rest+r.text["first"], true)
 	m := kept.store.Longest(keptRoot, tokens)
-	require.Equal(t, 1024, m.Tokens())
 	b, err := kept.store.Get(m[1].ID)
 	require.NoError(t, err)
 	_, err = kept.store.Forget(keptRoot, tokens, 0)
@@ -153,11 +200,12 @@ func TestWrongStateIsFoundOut(t *testing.T) {
 	require.NoError(t, kept.store.Close(t.Context()))
 
 	r = fakeLife(t, fs, 3000)
-	text, _ := r.ask("again", prompt+"?", 40)
-	require.Equal(t, alone(prompt+"?", 40), text)
+	text, cached := r.ask("again", prompt+rest, 40)
+	require.Equal(t, alone(prompt+rest, 40), text)
 	r.stop()
+	require.Zero(t, cached, "what was wrong is computed")
 	require.EqualValues(t, 1, r.loop.keep.disproved)
-	require.EqualValues(t, 4, r.loop.keep.status().Rejected["logits"])
+	require.EqualValues(t, len(m), r.loop.keep.status().Rejected["logits"])
 	r.loop.saveAll(time.Minute)
 }
 

@@ -411,6 +411,10 @@ func (l *loop) fill(plan sched.Step) []output {
 			samples, notes := i == len(s.tokens)-1, l.keep.endsBlock(i)
 			if samples {
 				outputs = append(outputs, o)
+				notes = notes || l.keep.proves()
+			}
+			if s.proof != nil && s.proof.own && i == s.proof.at {
+				l.proofs = append(l.proofs, o)
 			}
 			if notes {
 				l.notes = append(l.notes, o)
@@ -419,7 +423,7 @@ func (l *loop) fill(plan sched.Step) []output {
 		}
 	}
 	for _, s := range l.active {
-		if p := s.proof; p != nil {
+		if p := s.proof; p != nil && !p.own {
 			l.proofs = append(l.proofs, output{s, len(l.rows), p.at})
 			l.rows = append(l.rows, llama.Row{Seq: p.seq, Pos: p.at, Token: p.token, Output: true})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"samovar/engine/internal/kv"
@@ -29,13 +30,28 @@ type restore struct {
 	blocks chan read
 	cancel context.CancelFunc
 	began  time.Time
-	// digest is that of the furthest piece that has one and is used whole; end is the
-	// position behind it.
-	digest []blockfile.Logit
-	end    int
+	// digests are those of what has been put back, in the order of positions.
+	digests []placed
 	// whole says that nothing of it can be used without its last piece, a checkpoint,
 	// complete that this has come.
 	whole, complete bool
+}
+
+// placed is a digest of the logits after the token at a position.
+type placed struct {
+	at     int
+	logits []blockfile.Logit
+}
+
+// placedIn returns the digests of a block's first use tokens.
+func placedIn(b blockfile.Block, use int) []placed {
+	var all []placed
+	for _, d := range b.Digests {
+		if d.After <= use {
+			all = append(all, placed{b.Position + d.After - 1, d.Logits})
+		}
+	}
+	return all
 }
 
 type read struct {
@@ -44,8 +60,9 @@ type read struct {
 }
 
 // proof is what is still to be shown of restored state: that a token of it gives the
-// logits that it gave when it was saved. It is computed again on a sequence of its own,
-// which shares the cells before it, as one more row of the next step.
+// logits that it gave when it was saved. That is the prompt's last token if its logits
+// were kept, which are needed anyway (own). Another is computed again on a sequence of
+// its own, which shares the cells before it, as one more row of the next step.
 type proof struct {
 	seq, at int
 	token   llama.Token
@@ -53,6 +70,7 @@ type proof struct {
 	from    int // where the restored part begins
 	pieces  store.Match
 	whole   bool
+	own     bool
 }
 
 // fetch starts to read what is kept of a prompt beyond what the pool has of it. It
@@ -203,9 +221,7 @@ func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
 	if err := l.cut(s.seq, b.From+b.Use); err != nil {
 		return true, err
 	}
-	if len(b.block.Digest) > 0 && b.Use == b.Tokens {
-		s.restore.digest, s.restore.end = b.block.Digest, b.From+b.Tokens
-	}
+	s.restore.digests = append(s.restore.digests, placedIn(b.block, b.Use)...)
 	l.keep.restoring += time.Since(start)
 	l.keep.restored += uint64(b.Use)
 	return last, nil
@@ -233,7 +249,7 @@ func (l *loop) restored(s *sequence) {
 	if r.whole {
 		if !r.complete {
 			l.reset(s)
-		} else if len(r.digest) == 0 || !l.openWholeProof(s, r) {
+		} else if len(r.digests) == 0 || !l.openWholeProof(s, r) {
 			l.keep.unproven++
 		}
 		return
@@ -241,16 +257,29 @@ func (l *loop) restored(s *sequence) {
 	if err := l.cut(s.seq, min(l.evaluated(s), len(s.tokens)-1)); err != nil {
 		l.broken = err
 	}
-	switch {
-	case l.broken != nil || l.evaluated(s) <= r.from:
-	case len(r.digest) == 0 || r.end > l.evaluated(s)+1 || !l.openProof(s, r):
-		l.keep.unproven++
+	next := l.evaluated(s)
+	if l.broken != nil || next <= r.from {
+		return
 	}
+	for _, d := range slices.Backward(r.digests) {
+		if d.at <= next {
+			if !l.openProof(s, r, d) {
+				l.keep.unproven++
+			}
+			return
+		}
+	}
+	l.keep.unproven++
 }
 
-// openProof makes the sequence that a proof is computed on. It returns false if there
-// is none to be had.
-func (l *loop) openProof(s *sequence, r *restore) bool {
+// openProof has d proven, on a sequence that it makes for that if need be. It returns
+// false if there is none to be had.
+func (l *loop) openProof(s *sequence, r *restore, d placed) bool {
+	p := &proof{seq: s.seq, at: d.at, token: s.tokens[d.at], want: d.logits, from: r.from, pieces: r.pieces}
+	if p.own = d.at == l.evaluated(s); p.own {
+		s.proof = p
+		return true
+	}
 	victims, ok := l.pool.PlanEviction(1, true, kv.NoSequence)
 	if !ok {
 		return false
@@ -262,12 +291,13 @@ func (l *loop) openProof(s *sequence, r *restore) bool {
 	if !ok {
 		return false
 	}
-	if err := l.backend.Share(s.seq, seq, r.end-1); err != nil {
+	if err := l.backend.Share(s.seq, seq, d.at); err != nil {
 		l.broken = err
 		return false
 	}
-	l.pool.Share(s.seq, seq, r.end-1)
-	s.proof = &proof{seq: seq, at: r.end - 1, token: s.tokens[r.end-1], want: r.digest, from: r.from, pieces: r.pieces}
+	l.pool.Share(s.seq, seq, d.at)
+	p.seq = seq
+	s.proof = p
 	return true
 }
 
@@ -275,7 +305,9 @@ func (l *loop) openProof(s *sequence, r *restore) bool {
 func (l *loop) openWholeProof(s *sequence, r *restore) bool {
 	seq, ok := l.shareWhole(s.seq)
 	if ok {
-		s.proof = &proof{seq: seq, at: r.end, token: s.tokens[r.end-1], want: r.digest, pieces: r.pieces, whole: true}
+		end := l.evaluated(s)
+		last := r.digests[len(r.digests)-1]
+		s.proof = &proof{seq: seq, at: end, token: s.tokens[end-1], want: last.logits, pieces: r.pieces, whole: true}
 	}
 	return ok
 }
@@ -285,8 +317,11 @@ func (l *loop) closeProof(s *sequence) {
 	if s.proof == nil {
 		return
 	}
-	seq := s.proof.seq
+	seq, own := s.proof.seq, s.proof.own
 	s.proof = nil
+	if own {
+		return
+	}
 	if err := l.backend.Remove(seq); err != nil {
 		l.broken = err
 		return
@@ -298,7 +333,7 @@ func (l *loop) closeProof(s *sequence) {
 func (l *loop) proofRows() int {
 	n := len(l.echoes)
 	for _, s := range l.active {
-		if s.proof != nil {
+		if s.proof != nil && !s.proof.own {
 			n++
 		}
 	}

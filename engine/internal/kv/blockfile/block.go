@@ -42,10 +42,18 @@ type Block struct {
 	Tokens   []Token
 	// Fingerprint is the chain's, Parent the block before, or the fingerprint.
 	Fingerprint, Parent ID
-	// Digest is of the logits after the last token; it may be empty.
-	Digest []Logit
+	// Digests are of the logits after some of the tokens, in their order.
+	Digests []Digest
 	// Payload is the state as llama.cpp gave it.
 	Payload []byte
+}
+
+// Digest is what the model gave after a token: the likeliest tokens, the likeliest
+// first.
+type Digest struct {
+	// After is how many of the block's tokens precede the logits.
+	After  int
+	Logits []Logit
 }
 
 // Logit is a token with the logit that the model gave it.
@@ -62,18 +70,25 @@ func (b Block) End() int { return b.Position + len(b.Tokens) }
 
 const (
 	magic       = "samovarK"
-	version     = 1
+	version     = 2
 	fixedBytes  = 136
-	maxDigest   = 16
+	maxLogits   = 16
 	maxPosition = math.MaxInt32 - BlockTokens
 )
 
+// MaxDigests is how many digests a block has at most.
+const MaxDigests = 4
+
 // MaxHeader is the most bytes of a file before its payload.
-const MaxHeader = fixedBytes + 4*BlockTokens + 8*maxDigest + 8
+const MaxHeader = fixedBytes + 4*BlockTokens + MaxDigests*(8+8*maxLogits) + 8
 
 // Size is how many bytes Encode makes of b.
 func (b Block) Size() int {
-	return fixedBytes + 4*len(b.Tokens) + 8*len(b.Digest) + 8 + len(b.Payload)
+	n := fixedBytes + 4*len(b.Tokens) + 8 + len(b.Payload)
+	for _, d := range b.Digests {
+		n += 8 + 8*len(d.Logits)
+	}
+	return n
 }
 
 // Header returns what precedes the payload in the file. It is an error to give it a
@@ -88,7 +103,7 @@ func (b Block) Header() ([]byte, error) {
 	h = append(h, byte(b.Kind), 0)
 	h = binary.LittleEndian.AppendUint32(h, uint32(b.Position))
 	h = binary.LittleEndian.AppendUint32(h, uint32(len(b.Tokens)))
-	h = binary.LittleEndian.AppendUint32(h, uint32(len(b.Digest)))
+	h = binary.LittleEndian.AppendUint32(h, uint32(len(b.Digests)))
 	h = binary.LittleEndian.AppendUint64(h, uint64(len(b.Payload)))
 	h = append(h, b.Fingerprint[:]...)
 	h = append(h, b.Parent[:]...)
@@ -96,9 +111,13 @@ func (b Block) Header() ([]byte, error) {
 	h = append(h, id[:]...)
 	h = binary.LittleEndian.AppendUint64(h, xxh3.Hash(b.Payload))
 	h = appendTokens(h, b.Tokens)
-	for _, l := range b.Digest {
-		h = binary.LittleEndian.AppendUint32(h, uint32(l.Token))
-		h = binary.LittleEndian.AppendUint32(h, math.Float32bits(l.Value))
+	for _, d := range b.Digests {
+		h = binary.LittleEndian.AppendUint32(h, uint32(d.After))
+		h = binary.LittleEndian.AppendUint32(h, uint32(len(d.Logits)))
+		for _, l := range d.Logits {
+			h = binary.LittleEndian.AppendUint32(h, uint32(l.Token))
+			h = binary.LittleEndian.AppendUint32(h, math.Float32bits(l.Value))
+		}
 	}
 	return binary.LittleEndian.AppendUint64(h, xxh3.Hash(h)), nil
 }
@@ -130,10 +149,21 @@ func (b Block) check() string {
 		return fmt.Sprintf("its parent does not fit its position, %d", b.Position)
 	case b.End() == 0:
 		return "a checkpoint of nothing"
-	case len(b.Digest) > maxDigest:
-		return fmt.Sprintf("a digest of %d logits", len(b.Digest))
+	case len(b.Digests) > MaxDigests:
+		return fmt.Sprintf("%d digests", len(b.Digests))
 	case len(b.Payload) == 0:
 		return "it has no payload"
+	}
+	last := -1
+	for _, d := range b.Digests {
+		// Only a checkpoint of no tokens has logits before its first.
+		if d.After <= last || d.After > len(b.Tokens) || d.After == 0 && len(b.Tokens) > 0 {
+			return fmt.Sprintf("a digest after %d of %d tokens", d.After, len(b.Tokens))
+		}
+		if len(d.Logits) == 0 || len(d.Logits) > maxLogits {
+			return fmt.Sprintf("a digest of %d logits", len(d.Logits))
+		}
+		last = d.After
 	}
 	for _, t := range b.Tokens {
 		if t < 0 {

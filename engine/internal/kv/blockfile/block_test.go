@@ -24,12 +24,12 @@ var root = Fingerprint{Model: [32]byte{1}, KeyType: "f16", ValueType: "f16", Lib
 func examples() []Block {
 	all := tokens(BlockTokens + 40)
 	first := Block{Kind: KindBlock, Tokens: all[:BlockTokens], Fingerprint: root, Parent: root,
-		Digest: []Logit{{7, 3.5}, {9, -1}}, Payload: []byte("keys and values")}
+		Digests: []Digest{{After: 3, Logits: []Logit{{1, 2}}}, {After: BlockTokens, Logits: []Logit{{7, 3.5}, {9, -1}}}}, Payload: []byte("keys and values")}
 	behind := Block{Position: BlockTokens, Fingerprint: root, Parent: first.ID(), Payload: []byte("more")}
 	tail, check, empty := behind, behind, behind
 	tail.Kind, tail.Tokens = KindTail, all[BlockTokens:]
 	check.Kind, check.Tokens = KindCheckpoint, all[BlockTokens:]
-	empty.Kind, empty.Tokens = KindCheckpoint, []Token{}
+	empty.Kind, empty.Tokens, empty.Digests = KindCheckpoint, []Token{}, []Digest{{After: 0, Logits: []Logit{{5, 6}}}}
 	return []Block{first, tail, check, empty}
 }
 
@@ -96,6 +96,7 @@ func TestFieldsThatMakeNoSense(t *testing.T) {
 		"another token":    {ReasonID, func(d []byte) { d[fixedBytes] ^= 1 }},
 		"a negative token": {ReasonField, func(d []byte) { d[fixedBytes+3] = 0x80 }},
 		"another id":       {ReasonID, func(d []byte) { d[96] ^= 1 }},
+		"too many digests": {ReasonField, func(d []byte) { d[20] = MaxDigests + 1 }},
 		"a longer payload": {ReasonShort, func(d []byte) { d[24]++ }},
 		"another model's":  {ReasonFingerprint, func(d []byte) { d[32] ^= 1 }},
 		"its own model's":  {ReasonPayload, func(d []byte) { d[128] ^= 1 }},
@@ -129,7 +130,12 @@ func TestBlocksThatMakeNoSenseAreNotWritten(t *testing.T) {
 		func(b *Block) { b.Position = 1 },
 		func(b *Block) { b.Position = BlockTokens },
 		func(b *Block) { b.Kind = 9 },
-		func(b *Block) { b.Digest = make([]Logit, 17) },
+		func(b *Block) { b.Digests[0].Logits = make([]Logit, 17) },
+		func(b *Block) { b.Digests[0].Logits = nil },
+		func(b *Block) { b.Digests[0].After = 0 },
+		func(b *Block) { b.Digests[0].After = BlockTokens },
+		func(b *Block) { b.Digests[1].After = BlockTokens + 1 },
+		func(b *Block) { b.Digests = make([]Digest, MaxDigests+1) },
 	} {
 		b := examples()[0]
 		alter(&b)

@@ -64,11 +64,21 @@ func DecodeHead(data []byte) (Head, error) {
 	if v := binary.LittleEndian.Uint16(data[8:]); v != version {
 		return fail(ReasonVersion, "its version is %d, not %d", v, version)
 	}
-	tokens, digest := binary.LittleEndian.Uint32(data[16:]), binary.LittleEndian.Uint32(data[20:])
-	if tokens > BlockTokens || digest > maxDigest {
-		return fail(ReasonField, "it claims %d tokens and %d logits", tokens, digest)
+	tokens, digests := binary.LittleEndian.Uint32(data[16:]), binary.LittleEndian.Uint32(data[20:])
+	if tokens > BlockTokens || digests > MaxDigests {
+		return fail(ReasonField, "it claims %d tokens and %d digests", tokens, digests)
 	}
-	end := fixedBytes + 4*int(tokens) + 8*int(digest)
+	end := fixedBytes + 4*int(tokens)
+	for range digests {
+		if len(data) < end+8 {
+			return fail(ReasonShort, "it ends within its header")
+		}
+		logits := binary.LittleEndian.Uint32(data[end+4:])
+		if logits > maxLogits {
+			return fail(ReasonField, "it claims a digest of %d logits", logits)
+		}
+		end += 8 + 8*int(logits)
+	}
 	if len(data) < end+8 {
 		return fail(ReasonShort, "it ends within its header")
 	}
@@ -89,11 +99,14 @@ func DecodeHead(data []byte) (Head, error) {
 		h.Tokens[i] = Token(binary.LittleEndian.Uint32(at[4*i:]))
 	}
 	at = at[4*tokens:]
-	for i := range int(digest) {
-		h.Digest = append(h.Digest, Logit{
-			Token: Token(binary.LittleEndian.Uint32(at[8*i:])),
-			Value: math.Float32frombits(binary.LittleEndian.Uint32(at[8*i+4:])),
-		})
+	for range digests {
+		d := Digest{After: int(binary.LittleEndian.Uint32(at)), Logits: make([]Logit, binary.LittleEndian.Uint32(at[4:]))}
+		at = at[8:]
+		for i := range d.Logits {
+			d.Logits[i] = Logit{Token(binary.LittleEndian.Uint32(at)), math.Float32frombits(binary.LittleEndian.Uint32(at[4:]))}
+			at = at[8:]
+		}
+		h.Digests = append(h.Digests, d)
 	}
 	full := h.Block
 	full.Payload = data[:1] // of which there is one

@@ -7,7 +7,7 @@
 // An id therefore names a whole chain, and the same beginning has the same ids whoever
 // computed it.
 //
-// # Format, version 1
+// # Format, version 2
 //
 // All numbers are little-endian.
 //
@@ -19,14 +19,17 @@
 //	    12      4  position of the first token in its chain
 //	    16      4  n, the number of tokens: 256 of a block, 1 … 255 of a tail,
 //	               0 … 255 of a checkpoint (those since the last block)
-//	    20      4  d, the number of entries of the logits' digest, 0 … 16
+//	    20      4  d, the number of digests of logits, 0 … 4
 //	    24      8  p, the length of the payload
 //	    32     32  fingerprint
 //	    64     32  parent: an id, or the fingerprint at position 0
 //	    96     32  id
 //	   128      8  XXH3-64 of the payload
 //	   136     4n  tokens
-//	    …     8d  digest: token and logit (float32), the likeliest first
+//	    …      …  digests, in the order of the tokens; each is
+//	                 4  after how many of the tokens the logits are
+//	                 4  m, 1 … 16
+//	                8m  token and logit (float32), the likeliest first
 //	    …      8  XXH3-64 of everything before
 //	    …      p  payload: what llama.cpp gave for these tokens
 //

@@ -52,7 +52,7 @@ func chain(tokens []blockfile.Token) []blockfile.Block {
 	for at := 0; at < len(tokens); at += blockfile.BlockTokens {
 		end := min(at+blockfile.BlockTokens, len(tokens))
 		b := blockfile.Block{Kind: blockfile.KindBlock, Position: at, Tokens: tokens[at:end], Fingerprint: root, Parent: parent,
-			Digest: []blockfile.Logit{{Token: 1, Value: 2}}, Payload: payload(tokens, at, end)}
+			Digests: []blockfile.Digest{{After: end - at, Logits: []blockfile.Logit{{Token: 1, Value: 2}}}}, Payload: payload(tokens, at, end)}
 		if end-at < blockfile.BlockTokens {
 			b.Kind = blockfile.KindTail
 		}
