@@ -7,7 +7,7 @@ import (
 	"syscall"
 
 	"samovar/app"
-	"samovar/app/calm"
+	"samovar/engine/calm"
 )
 
 func main() {

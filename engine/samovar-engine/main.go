@@ -7,12 +7,14 @@ import (
 	"strings"
 	"syscall"
 
+	"samovar/engine/calm"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/wire"
 	"samovar/engine/worker"
 )
 
 func main() {
+	calm.Process()
 	os.Exit(run(os.Args[1:]))
 }
 

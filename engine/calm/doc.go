@@ -8,9 +8,8 @@
 // be late by a slack, 50 µs by default; with 5 ms of it the monitor still does its work,
 // and costs nothing that can be measured.
 //
-// Timers of ours can be late by as much. None needs more: the shortest that anything
-// here waits by is the flush of tokens, and that counts steps, not timers.
-//
-// The cure is for the whole process and must come first: main calls Process before all
-// else, and the worker inherits what it sets.
+// The other threads must not have it: the scheduler sleeps 3 µs before it takes a
+// goroutine over from a thread that has just made it ready, and with the slack that is
+// 5 ms for each hand-over between two goroutines (it made reading kept KV, at 1 ms a
+// block, take 8).
 package calm
