@@ -75,11 +75,13 @@ func (k *keeper) export(e agents.Entry, path string) (err error) {
 	if err := add(archiveHead, head); err != nil {
 		return err
 	}
+	var buf []byte
 	for _, p := range pieces {
-		b, err := k.store.Get(p.ID)
+		b, read, err := k.store.Get(p.ID, buf)
 		if err != nil {
 			return err
 		}
+		buf = read
 		header, err := b.Header()
 		if err != nil {
 			return err

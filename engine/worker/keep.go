@@ -52,6 +52,7 @@ type keeper struct {
 	// else to keep; spacing is how many tokens are between two.
 	whole, stateOnly bool
 	spacing          int
+	buffers          buffers // that blocks are read into
 	// off is why there is no store.
 	off string
 	// wrote, if not nil, is told of what is being written of a sequence.
@@ -65,7 +66,7 @@ type keeper struct {
 }
 
 func newKeeper(b Backend, s sizes) *keeper {
-	return &keeper{backend: b, trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
+	return &keeper{backend: b, buffers: make(buffers, readAhead+2), trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
 }
 
 // on says whether there is anywhere to keep things.
@@ -291,6 +292,9 @@ func (l *loop) keepIn(s *keptStore) {
 	l.untested = nil
 	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
 	clear(l.keep.trails)
+	if s.store != nil {
+		go l.keep.buffers.fill(blockfile.MaxHeader + blockfile.BlockTokens*(l.sizes.cellBytes+cellHead))
+	}
 	if s.store != nil && l.agents != nil {
 		l.agents.Load(s.store)
 	}

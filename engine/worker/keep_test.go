@@ -180,13 +180,13 @@ func wrongStateIsFoundOut(t *testing.T, rest string) {
 	kept := keepTo(t, fs)
 	tokens, _ := (*llamatest.Fake)(nil).Tokenize(prompt+rest+r.text["first"], true)
 	m := kept.store.Longest(keptRoot, tokens)
-	b, err := kept.store.Get(m[1].ID)
+	b, _, err := kept.store.Get(m[1].ID, nil)
 	require.NoError(t, err)
 	_, err = kept.store.Forget(keptRoot, tokens, 0)
 	require.NoError(t, err)
 	blocks := []blockfile.Block{}
 	for _, p := range m {
-		again, err := r.loop.keep.store.Get(p.ID) // from memory
+		again, _, err := r.loop.keep.store.Get(p.ID, nil) // from memory
 		require.NoError(t, err)
 		blocks = append(blocks, again)
 	}

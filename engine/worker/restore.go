@@ -13,9 +13,9 @@ import (
 	"samovar/engine/internal/llama"
 )
 
-// readAhead bounds the bytes of verified blocks that wait for the loop, for each
-// request that is being restored.
-const readAhead = 64 << 20
+// readAhead is how many verified blocks wait for the loop, for each request that is
+// being restored. Putting one back takes about as long as reading one.
+const readAhead = 4
 
 // putFor is how long the loop may put blocks back before the next step, while others
 // wait for it.
@@ -57,6 +57,7 @@ func placedIn(b blockfile.Block, use int) []placed {
 type read struct {
 	store.Piece
 	block blockfile.Block
+	buf   []byte // what the block is in, if it can be used again
 }
 
 // proof is what is still to be shown of restored state: that a token of it gives the
@@ -91,22 +92,18 @@ func (k *keeper) fetch(tokens []llama.Token, have int, wake func()) *restore {
 
 // read starts to read pieces.
 func (k *keeper) read(m store.Match, wake func()) *restore {
-	depth := 2
-	if size := k.store.FileBytes(m[0].ID); size > 0 {
-		depth = int(min(64, max(2, readAhead/size)))
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, depth), cancel: cancel, began: time.Now()}
+	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, readAhead), cancel: cancel, began: time.Now()}
 	go func() {
 		defer wake()
 		defer close(r.blocks)
 		for _, p := range m {
-			b, err := k.store.Get(p.ID)
+			b, buf, err := k.store.Get(p.ID, k.buffers.take())
 			if err != nil {
 				return // the rest is prefilled
 			}
 			select {
-			case r.blocks <- read{p, b}:
+			case r.blocks <- read{p, b, buf}:
 				wake()
 			case <-ctx.Done():
 				return
@@ -172,6 +169,7 @@ func (l *loop) restoreOne(s *sequence) bool {
 			return false
 		}
 		done, err := l.putBack(s, b)
+		l.keep.buffers.give(b.buf)
 		if err != nil {
 			l.broken = err
 			return false

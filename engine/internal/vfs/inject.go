@@ -42,11 +42,11 @@ func (i *injected) Create(name string) (File, error) {
 	return &injectedFile{f, name, i.hook}, nil
 }
 
-func (i *injected) ReadFile(name string) ([]byte, error) {
+func (i *injected) ReadFile(name string, buf []byte) ([]byte, error) {
 	if err := i.hook(OpRead, name); err != nil {
 		return nil, err
 	}
-	return i.FS.ReadFile(name)
+	return i.FS.ReadFile(name, buf)
 }
 
 func (i *injected) ReadHead(name string, n int) ([]byte, int64, error) {

@@ -152,19 +152,19 @@ func (f *memFile) Sync() error {
 func (f *memFile) Close() error { return nil }
 
 // ReadFile implements FS.
-func (m *Mem) ReadFile(name string) ([]byte, error) {
+func (m *Mem) ReadFile(name string, buf []byte) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.file("open", name)
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(n.data), nil
+	return append(buf[:0], n.data...), nil
 }
 
 // ReadHead implements FS.
 func (m *Mem) ReadHead(name string, most int) ([]byte, int64, error) {
-	data, err := m.ReadFile(name)
+	data, err := m.ReadFile(name, nil)
 	return data[:min(most, len(data))], int64(len(data)), err
 }
 

@@ -13,8 +13,9 @@ import (
 type FS interface {
 	// Create makes a new file for writing, 0600; it is an error if the name is taken.
 	Create(name string) (File, error)
-	// ReadFile returns a file's whole content.
-	ReadFile(name string) ([]byte, error)
+	// ReadFile returns a file's whole content: in buf, which may be nil, if it has the
+	// room.
+	ReadFile(name string, buf []byte) ([]byte, error)
 	// ReadHead returns a file's first bytes, at most n, and the file's size.
 	ReadHead(name string, n int) (head []byte, size int64, err error)
 	// ReadDir returns a folder's entries, by name.
@@ -55,7 +56,24 @@ func (OS) Create(name string) (File, error) {
 }
 
 // ReadFile implements FS.
-func (OS) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+func (OS) ReadFile(name string, buf []byte) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if size := info.Size(); size > int64(cap(buf)) {
+		buf = make([]byte, size)
+	} else {
+		buf = buf[:size]
+	}
+	_, err = io.ReadFull(f, buf)
+	return buf, err
+}
 
 // ReadHead implements FS.
 func (OS) ReadHead(name string, n int) ([]byte, int64, error) {

@@ -314,7 +314,7 @@ func (c *check) verify(ctx context.Context) error {
 
 // read reads and verifies a file.
 func (c *check) read(id blockfile.ID) (blockfile.Block, error) {
-	data, err := c.cfg.FS.ReadFile(c.store.file(id))
+	data, err := c.cfg.FS.ReadFile(c.store.file(id), nil)
 	if err != nil {
 		return blockfile.Block{}, err
 	}

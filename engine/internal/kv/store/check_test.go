@@ -65,7 +65,7 @@ func names(t *testing.T, mem *vfs.Mem, dir string) []string {
 			all = append(all, names(t, mem, name)...)
 			continue
 		}
-		data, err := mem.ReadFile(name)
+		data, err := mem.ReadFile(name, nil)
 		require.NoError(t, err)
 		all = append(all, name+"="+string(data))
 	}
@@ -213,9 +213,9 @@ func TestAnOpenStoreIsOnlyRead(t *testing.T) {
 	require.Nil(t, f.Repaired)
 	require.Len(t, f.StillWrong(), 1)
 	require.Equal(t, 1, f.Unfinished)
-	_, err := mem.ReadFile(named + "/tmp/half")
+	_, err := mem.ReadFile(named+"/tmp/half", nil)
 	require.NoError(t, err)
-	_, err = s.Get(chain(a)[0].ID())
+	_, _, err = s.Get(chain(a)[0].ID(), nil)
 	require.NoError(t, err)
 }
 
@@ -259,7 +259,7 @@ func TestWhatCannotBeReadIsSaidAndStays(t *testing.T) {
 	require.Equal(t, ReasonUnreadable, f.Wrong[0].Reason)
 	require.False(t, f.Wrong[0].PutAside)
 	require.Equal(t, 1, f.Orphans)
-	_, err := mem.ReadFile(bad)
+	_, err := mem.ReadFile(bad, nil)
 	require.NoError(t, err)
 
 	for _, op := range []vfs.Op{vfs.OpList, vfs.OpLock} {

@@ -1,6 +1,6 @@
 // Package store keeps the KV of one model on disk: blocks, tails and checkpoints
-// (package blockfile), each an immutable file named by its id, and a cache of verified
-// payloads in memory in front of them.
+// (package blockfile), each an immutable file named by its id, and a cache in memory of
+// those that were written last in front of them.
 //
 // # Files
 //

@@ -152,7 +152,7 @@ func (s *Store) reexamine(w Wrong) {
 	if e == nil {
 		return
 	}
-	data, err := s.fs.ReadFile(s.file(w.id))
+	data, err := s.fs.ReadFile(s.file(w.id), nil)
 	if err != nil {
 		return
 	}

@@ -212,15 +212,18 @@ func (s *Store) signal() {
 	}
 }
 
-// Get returns a block, verified. It may wait for the disk. The payload must not be
-// changed. The error is ErrAbsent, one of the disk's, or a *blockfile.Error: the file
-// is in quarantine then.
-func (s *Store) Get(id blockfile.ID) (blockfile.Block, error) {
+// Get returns a block, verified. If it has to be read from the disk it is read into
+// buf, which may be nil, as far as that has the room, and read is what it is in: the
+// caller's, who may use it for the next one. It is not cached: the system does that,
+// and whoever reads a block puts it into the pool. The payload must not be changed
+// before. The error is ErrAbsent, one of the disk's, or a *blockfile.Error: the file is
+// in quarantine then.
+func (s *Store) Get(id blockfile.ID, buf []byte) (b blockfile.Block, read []byte, err error) {
 	s.mu.Lock()
 	e := s.entries[id]
 	if e == nil {
 		s.mu.Unlock()
-		return blockfile.Block{}, ErrAbsent
+		return b, nil, ErrAbsent
 	}
 	e.used = s.cfg.Now()
 	b, ok := s.waiting[id]
@@ -232,27 +235,24 @@ func (s *Store) Get(id blockfile.ID) (blockfile.Block, error) {
 	}
 	s.mu.Unlock()
 	if ok {
-		return b, nil
+		return b, nil, nil
 	}
-	data, err := s.fs.ReadFile(s.file(id))
+	data, err := s.fs.ReadFile(s.file(id), buf)
 	if err != nil {
 		s.drop(e, err)
-		return blockfile.Block{}, err
+		return blockfile.Block{}, nil, err
 	}
 	b, err = blockfile.Decode(data, id, s.cfg.Fingerprint)
 	if err != nil {
 		s.quarantine(e, err)
-		return blockfile.Block{}, err
+		return blockfile.Block{}, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Verified++
 	s.stats.FromDisk++
 	s.dirty[id] = true
-	if s.entries[id] == e {
-		s.memory.put(id, b)
-	}
-	return b, nil
+	return b, data, nil
 }
 
 // drop forgets a file that cannot be read, if it is gone.

@@ -104,7 +104,7 @@ func holds(t *testing.T, s *Store, tokens []blockfile.Token, n int) {
 	m := s.Longest(root, tokens)
 	require.Equal(t, n, m.Tokens())
 	for _, p := range m {
-		b, err := s.Get(p.ID)
+		b, _, err := s.Get(p.ID, nil)
 		require.NoError(t, err)
 		require.Equal(t, tokens[p.From:p.From+p.Use], b.Tokens[:p.Use])
 		require.Equal(t, payload(tokens, p.From, p.From+p.Use), b.Payload[:2*p.Use])
@@ -250,7 +250,7 @@ func TestAFullQueueSkips(t *testing.T) {
 	require.Less(t, taken, 5)
 	require.EqualValues(t, 10-taken, s.Stats().Skipped)
 	require.False(t, s.Accepts())
-	b, err := s.Get(blocks[0].ID())
+	b, _, err := s.Get(blocks[0].ID(), nil)
 	require.NoError(t, err, "what waits can be read")
 	require.Equal(t, blocks[0].Payload, b.Payload)
 	close(release)
@@ -353,7 +353,7 @@ func TestCorruptFilesAreNeverUsed(t *testing.T) {
 			spoil(name(blocks[0].ID()))
 		}
 		s = open(t, Config{FS: mem})
-		_, err := s.Get(blocks[0].ID())
+		_, _, err := s.Get(blocks[0].ID(), nil)
 		require.Error(t, err)
 		holds(t, s, tokens, 0)
 		for r, n := range s.Stats().Rejected {
@@ -381,7 +381,7 @@ func TestCorruptFilesAreNeverUsed(t *testing.T) {
 	}
 	for n := 0; n < size; n += 7 {
 		try(true, func(file string) {
-			data, err := mem.ReadFile(file)
+			data, err := mem.ReadFile(file, nil)
 			require.NoError(t, err)
 			rewrite(file, data[:n])
 		})
