@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"samovar/engine/infer"
@@ -22,6 +23,8 @@ type Tokenizer interface {
 	BOSToken() (t llama.Token, add bool)
 	// Text appends the text that a token stands for to dst, that of control tokens, too.
 	Text(dst []byte, t llama.Token) []byte
+	// IsControl says whether a token is none of text.
+	IsControl(t llama.Token) bool
 }
 
 // preparer turns requests into jobs.
@@ -55,7 +58,9 @@ func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arri
 	if least := p.leastTokens(segments); least >= p.contextTokens {
 		return nil, p.tooLong(least, "at least ")
 	}
-	tokens, err := p.tokenize(segments)
+	text := prompt.Text(segments)
+	plain := len(segments) == 1 && segments[0].Special
+	tokens, err := p.tokens(r.Agent, text, plain, segments)
 	if err != nil {
 		return nil, &infer.Error{Code: infer.CodeInternal, Message: err.Error() + "."}
 	}
@@ -68,12 +73,11 @@ func (p *preparer) prepare(ctx context.Context, t *ticket, r infer.Request, arri
 	if j.maxTokens <= 0 || j.maxTokens > room {
 		j.maxTokens, j.atContext = room, true
 	}
-	text := prompt.Text(segments)
 	if p.wantsMarks {
 		j.marks = p.marks(text, tokens, r.Messages)
 	}
 	if p.agents != nil {
-		j.claim = p.agents.Claim(agents.Prompt{Agent: r.Agent, Tool: r.Tool, Tokens: tokens, Text: text, Messages: r.Messages})
+		j.claim = p.agents.Claim(agents.Prompt{Agent: r.Agent, Tool: r.Tool, Tokens: tokens, Text: text, Messages: r.Messages, Plain: plain})
 		j.agent = j.claim.Agent
 	}
 	return j, nil
@@ -98,6 +102,45 @@ func (p *preparer) tooLong(tokens int, bound string) *infer.Error {
 			bound, tokens, p.contextTokens),
 		Hint: "Shorten the conversation, or start Samovar with a larger --ctx if the model allows it.",
 	}
+}
+
+// tokens returns a prompt's tokens. Where it goes on with a conversation, those of the
+// conversation are taken as they are (DESIGN.md, Matching), and only the rest is
+// tokenised.
+func (p *preparer) tokens(agent, text string, plain bool, segments []prompt.Segment) ([]llama.Token, error) {
+	if p.agents == nil || !plain {
+		return p.tokenize(segments)
+	}
+	if bos, add := p.tokenizer.BOSToken(); add { // which the text may lack
+		if start := string(p.tokenizer.Text(nil, bos)); !strings.HasPrefix(text, start) {
+			text = start + text
+		}
+	}
+	known, n := p.agents.Continued(agent, text, p.tokenizer.IsControl)
+	if len(known) == 0 {
+		return p.tokenize(segments)
+	}
+	rest, err := p.tokenizer.Tokenize(text[n:], true)
+	if err != nil {
+		return nil, err
+	}
+	if !p.spell(rest, text[n:]) { // some tokenizers put a space before what they are given
+		return p.tokenize(segments)
+	}
+	return append(known, rest...), nil
+}
+
+// spell says whether tokens stand for a text.
+func (p *preparer) spell(tokens []llama.Token, text string) bool {
+	var piece []byte
+	for _, t := range tokens {
+		piece = p.tokenizer.Text(piece[:0], t)
+		if !strings.HasPrefix(text, string(piece)) {
+			return false
+		}
+		text = text[len(piece):]
+	}
+	return text == ""
 }
 
 func (p *preparer) tokenize(segments []prompt.Segment) ([]llama.Token, error) {

@@ -63,6 +63,9 @@ type agent struct {
 	Saved    infer.Saved `json:"saved"`
 	Miss     *infer.Miss `json:"miss,omitempty"`
 	Tokens   []Token     `json:"tokens"`
+	// Plain says that nobody wrote the text of a control token in it.
+	Plain bool `json:"plain,omitempty"`
+	spelling
 }
 
 // New returns an empty registry.
@@ -167,6 +170,7 @@ type Claim struct {
 	// Known is how many leading tokens of the prompt the agent has had before.
 	Known int
 	miss  *infer.Miss
+	plain bool
 }
 
 // Prompt is what Claim has to know of a request.
@@ -177,6 +181,8 @@ type Prompt struct {
 	// Text is the rendered prompt, Messages what it was rendered from.
 	Text     string
 	Messages []infer.Message
+	// Plain says that all texts of control tokens in it are control tokens.
+	Plain bool
 }
 
 // Claim finds whose a request is: the agent that it names, else the one whose
@@ -204,7 +210,7 @@ func (r *Registry) Claim(p Prompt) Claim {
 	if p.Tool != "" {
 		a.Tool = p.Tool
 	}
-	c := Claim{Agent: a.ID, Known: common(a.Tokens, p.Tokens)}
+	c := Claim{Agent: a.ID, Known: common(a.Tokens, p.Tokens), plain: p.Plain}
 	if len(a.Tokens)-c.Known > slack && len(p.Tokens)-c.Known > slack {
 		c.miss = r.explain(a.Tokens, p, c.Known)
 	}
@@ -268,7 +274,8 @@ func (r *Registry) Settle(c Claim, res Result) *infer.Miss {
 		a.Hits++
 	}
 	a.Saved.Add(saved)
-	a.Tokens = slices.Clone(res.Tokens)
+	a.shorten(common(a.Tokens, res.Tokens))
+	a.Tokens, a.Plain = slices.Clone(res.Tokens), c.plain
 	miss := c.miss
 	if lost := min(c.Known, res.Prompt-1) - res.Cached; lost >= max(minTokens, blockTokens) {
 		miss = gone(lost, res.Whole)

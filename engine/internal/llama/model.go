@@ -163,6 +163,11 @@ func (m *Model) LongestPiece() int {
 	return longest
 }
 
+// IsControl says whether a token is none of text.
+func (m *Model) IsControl(t Token) bool {
+	return m.valid(t) && yzma.VocabIsControl(m.vocab, yzma.Token(t))
+}
+
 // IsEnd says whether a token ends the model's turn.
 func (m *Model) IsEnd(t Token) bool {
 	return m.valid(t) && yzma.VocabIsEOG(m.vocab, yzma.Token(t))

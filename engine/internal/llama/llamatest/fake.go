@@ -310,6 +310,9 @@ func (f *Fake) Text(dst []byte, t llama.Token) []byte { return append(dst, byte(
 // BOSToken says that prompts need no start token.
 func (f *Fake) BOSToken() (llama.Token, bool) { return 0, false }
 
+// IsControl says whether t is End.
+func (f *Fake) IsControl(t llama.Token) bool { return t == End }
+
 // IsEnd says whether t is End.
 func (f *Fake) IsEnd(t llama.Token) bool { return t == End }
 
