@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,32 +29,20 @@ func benchResume(ctx context.Context, p Process, inv invocation, s config.Settin
 	if s.KeepQuota == 0 {
 		return usageError{errors.New("nothing is kept with keep_quota = 0, so that there is nothing to measure")}
 	}
-	// What is kept here was made here: nothing is cold twice.
-	dir, err := os.MkdirTemp("", "samovar-kept-")
+	parts, err := chooseParts(s.Bench.Scenario)
 	if err != nil {
-		return err
+		return usageError{fmt.Errorf("--scenario: %w", err)}
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	keep := engine.Keep{Dir: dir, Quota: s.KeepQuota, Memory: s.KeepMemory}
-
 	progress := newProgress(p.Stderr)
 	defer progress.done()
-	report := bench.ResumeReport{Version: engine.BuildVersion(), Made: time.Now(), Machine: bench.ThisMachine()}
-	report.ResumeResult, err = bench.Resume(ctx, bench.ResumeConfig{
-		Lengths: s.Bench.Lengths, Rounds: s.Bench.Rounds, Progress: progress.show,
-		Serve: func(ctx context.Context, use func(bench.ResumeServer) error) error {
-			return serveForBench(ctx, s, where, keep, progress, func(on served) error {
-				report.Model = describe(on.status, s)
-				if longest := s.Bench.Lengths[len(s.Bench.Lengths)-1]; longest+longest/8 > on.status.Model.ContextTokens {
-					return usageError{fmt.Errorf("--lengths asks for %d tokens, and the model has %d; leave room for its template", longest, on.status.Model.ContextTokens)}
-				}
-				return use(on.resume(progress))
-			})
-		},
-	})
-	if err != nil {
-		return err
+	b := resumeBench{s: s, where: where, progress: progress,
+		report: bench.ResumeReport{Version: engine.BuildVersion(), Made: time.Now(), Machine: bench.ThisMachine()}}
+	for _, part := range parts {
+		if err := b.measure(ctx, part); err != nil {
+			return err
+		}
 	}
+	report := b.report
 	progress.done()
 	if page != nil {
 		if err := report.Page().WriteHTML(page); err != nil {
@@ -65,8 +55,122 @@ func benchResume(ctx context.Context, p Process, inv invocation, s config.Settin
 	return report.Page().WriteText(p.Stdout)
 }
 
-func (on served) resume(progress *progress) bench.ResumeServer {
-	return bench.ResumeServer{
+// The parts of bench resume; a workload's name is a part, too.
+const (
+	partEndings  = "endings"
+	partOverhead = "overhead"
+)
+
+// chooseParts returns the parts with the names given, or all.
+func chooseParts(names string) ([]string, error) {
+	all := []string{partEndings, partOverhead}
+	for _, w := range bench.Workloads {
+		all = append(all, w.Name)
+	}
+	if names == "all" {
+		return all, nil
+	}
+	var parts []string
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); !slices.Contains(all, name) {
+			return nil, fmt.Errorf("there is no %q; there are all, %s", name, strings.Join(all, ", "))
+		}
+		parts = append(parts, name)
+	}
+	return parts, nil
+}
+
+// resumeBench is a bench resume that goes on.
+type resumeBench struct {
+	s        config.Settings
+	where    paths.Paths
+	progress *progress
+	report   bench.ResumeReport
+}
+
+func (b *resumeBench) measure(ctx context.Context, part string) error {
+	switch part {
+	case partEndings:
+		return b.endings(ctx)
+	case partOverhead:
+		return b.overhead(ctx)
+	}
+	w := bench.Workloads[slices.IndexFunc(bench.Workloads, func(w bench.Workload) bool { return w.Name == part })]
+	result, err := bench.PlayWorkload(ctx, w, b.serveCells, b.progress.show)
+	b.report.Workloads = append(b.report.Workloads, result)
+	return err
+}
+
+func (b *resumeBench) endings(ctx context.Context) error {
+	return b.inFolder(func(keep engine.Keep) error {
+		result, err := bench.Resume(ctx, bench.ResumeConfig{
+			Lengths: b.s.Bench.Lengths, Rounds: b.s.Bench.Rounds, Progress: b.progress.show,
+			Serve: func(ctx context.Context, use func(bench.ResumeServer) error) error {
+				return b.serve(ctx, b.s, keep, func(on served) error {
+					if longest := b.s.Bench.Lengths[len(b.s.Bench.Lengths)-1]; longest+longest/8 > on.status.Model.ContextTokens {
+						return usageError{fmt.Errorf("--lengths asks for %d tokens, and the model has %d; leave room for its template", longest, on.status.Model.ContextTokens)}
+					}
+					return use(on.resume(keep.Dir, b.progress))
+				})
+			},
+		})
+		b.report.Endings = &result
+		return err
+	})
+}
+
+func (b *resumeBench) overhead(ctx context.Context) error {
+	return b.inFolder(func(keep engine.Keep) error {
+		return b.serve(ctx, b.s, keep, func(on served) error {
+			return b.serve(ctx, b.s, engine.Keep{}, func(off served) error {
+				result, err := bench.MeasureOverhead(ctx, on.resume(keep.Dir, b.progress), off.resume("", b.progress), b.s.Bench.Rounds, b.progress.show)
+				b.report.Overhead = &result
+				return err
+			})
+		})
+	})
+}
+
+// serveCells serves with a pool of so many cells, and keeps KV in a folder of its own
+// or nowhere.
+func (b *resumeBench) serveCells(ctx context.Context, cells int, keeps bool, use func(bench.ResumeServer) error) error {
+	cellBytes := 0
+	if err := b.serve(ctx, b.s, engine.Keep{}, func(on served) error { cellBytes = on.status.Model.CellBytes; return nil }); err != nil {
+		return err
+	}
+	s := b.s
+	s.ContextTokens, s.KVBytes = cells, int64(cells)*int64(cellBytes)
+	return b.inFolder(func(keep engine.Keep) error {
+		if !keeps {
+			keep = engine.Keep{}
+		}
+		return b.serve(ctx, s, keep, func(on served) error { return use(on.resume(keep.Dir, b.progress)) })
+	})
+}
+
+func (b *resumeBench) serve(ctx context.Context, s config.Settings, keep engine.Keep, use func(served) error) error {
+	return serveForBench(ctx, s, b.where, keep, b.progress, func(on served) error {
+		if b.report.Model.ID == "" {
+			b.report.Model = describe(on.status, s)
+		}
+		return use(on)
+	})
+}
+
+// inFolder gives use a folder to keep in: what is kept there was made there, so that
+// nothing is cold twice.
+func (b *resumeBench) inFolder(use func(engine.Keep) error) (err error) {
+	dir, err := os.MkdirTemp("", "samovar-kept-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return use(engine.Keep{Dir: dir, Quota: b.s.KeepQuota, Memory: b.s.KeepMemory})
+}
+
+// resume is a server whose KV is kept in dir.
+func (on served) resume(dir string, progress *progress) bench.ResumeServer {
+	s := bench.ResumeServer{
 		BaseURL: on.base, Status: on.engine.Status,
 		Evict: func(ctx context.Context) error {
 			_, err := on.engine.RawDecode(ctx, 1, 2, 1) // it wants the pool for itself
@@ -84,4 +188,8 @@ func (on served) resume(progress *progress) bench.ResumeServer {
 			return err
 		},
 	}
+	if bench.CanDropCache {
+		s.Drop = func(context.Context) error { return bench.DropCache(dir) }
+	}
+	return s
 }

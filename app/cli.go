@@ -81,6 +81,7 @@ type resumeFlags struct {
 	modelFlags `embed:""`
 	Lengths    string `placeholder:"N,…" help:"About how many tokens the prompts have."`
 	Rounds     string `placeholder:"N" help:"How often each comes back; results are medians."`
+	Scenario   string `placeholder:"NAME,…" help:"What to measure: all, or some of endings, overhead, turns, conversation, experts."`
 	HTML       string `name:"html" placeholder:"FILE" help:"Write a report with plots there, too."`
 	JSON       bool   `help:"Print JSON."`
 }

@@ -237,7 +237,7 @@ func mixed(ctx context.Context, c BatchConfig) (m Mixed, err error) {
 	before := c.Status().Steps.DecodeRows
 	for i := range mixedStreams {
 		go func() {
-			s, err := streamUntil(decoding, c.BaseURL, prompt(i), 100_000)
+			s, err := streamUntil(decoding, c.BaseURL, []message{{"user", prompt(i)}}, 100_000)
 			streams <- result{s, err}
 		}()
 	}

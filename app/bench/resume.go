@@ -2,11 +2,9 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"time"
 
-	"samovar/app/bench/report"
 	"samovar/engine/infer"
 )
 
@@ -22,6 +20,8 @@ const (
 	// Killed is kill -9 of the worker, Restarted a clean end and a new start.
 	Killed    Ending = "killed"
 	Restarted Ending = "restarted"
+	// Dropped is Restarted with the files no longer in the system's page cache.
+	Dropped Ending = "dropped"
 )
 
 // ResumeConfig says what Resume measures.
@@ -42,6 +42,8 @@ type ResumeServer struct {
 	// Evict empties the pool. Kill ends the worker as kill -9 does, and returns when
 	// the next one is ready.
 	Evict, Kill func(ctx context.Context) error
+	// Drop lets the system's page cache forget the kept files; nil where that cannot be.
+	Drop func(ctx context.Context) error
 }
 
 // ResumeResult is what Resume measured.
@@ -110,6 +112,22 @@ func Resume(ctx context.Context, c ResumeConfig) (ResumeResult, error) {
 			return m.result, err
 		}
 	}
+	err := c.Serve(ctx, func(s ResumeServer) error {
+		if s.Drop == nil {
+			return nil
+		}
+		for round := range c.Rounds {
+			c.Progress(fmt.Sprintf("%s: round %d of %d", Dropped, round+1, c.Rounds))
+			empty := func(ctx context.Context) error { return errors.Join(s.Evict(ctx), s.Drop(ctx)) }
+			if err := m.comeBack(ctx, s, Dropped, empty); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return m.result, err
+	}
 	for i := range m.result.Lengths {
 		l := &m.result.Lengths[i]
 		for j := range l.Resumed {
@@ -167,8 +185,12 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 		by   func(context.Context) error
 		each bool
 	}{{Evicted, s.Evict, true}, {Killed, s.Kill, false}} {
-		for round := range m.Rounds {
-			m.Progress(fmt.Sprintf("%s: round %d of %d", e.name, round+1, m.Rounds))
+		rounds := m.Rounds
+		if e.name == Killed {
+			rounds = min(rounds, mostKills)
+		}
+		for round := range rounds {
+			m.Progress(fmt.Sprintf("%s: round %d of %d", e.name, round+1, rounds))
 			each := e.by
 			if !e.each { // once for all prompts: each is a whole load
 				if err := e.by(ctx); err != nil {
@@ -183,6 +205,10 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 	}
 	return nil
 }
+
+// mostKills is how often a worker may be killed in a while; more, and its supervisor
+// gives it up.
+const mostKills = 6
 
 // resumeAnswer is how many tokens an answer has; only the first one's time counts.
 const resumeAnswer = 2
@@ -228,84 +254,4 @@ func (m *resuming) ask(ctx context.Context, s ResumeServer, i int, name Ending, 
 // saved waits until nothing waits to be written.
 func (s ResumeServer) saved(ctx context.Context) error {
 	return until(ctx, s.Status, func(st infer.Status) bool { return st.Active == 0 && st.Kept.QueueBytes == 0 })
-}
-
-// ResumeReport is a ResumeResult with what one needs to compare it with another.
-type ResumeReport struct {
-	Version string    `json:"version"`
-	Made    time.Time `json:"made"`
-	Machine Machine   `json:"machine"`
-	Model   Model     `json:"model"`
-	ResumeResult
-}
-
-// WriteJSON prints the report for programs.
-func (r ResumeReport) WriteJSON(w io.Writer) error {
-	return writeJSON(w, r)
-}
-
-// The limits that Page holds the numbers to (the numbers that count, DESIGN.md). They
-// are for one length; from mustGain tokens on nothing may be slower than cold.
-const (
-	limitsAt     = 4096 // tokens
-	leastHot     = 700
-	leastWarm    = 400
-	mustGain     = 512 // tokens
-	mostWritten  = 1.05
-	limitsWithin = 0.1
-)
-
-// Page returns the report for people.
-func (r ResumeReport) Page() report.Report {
-	ms := report.Millis
-	times := report.Table{Head: []string{"prompt tokens", "cold ms"}}
-	ratios := report.Table{Caption: "Cold ÷ resumed", Head: []string{"prompt tokens"}}
-	var verdicts []report.Verdict
-	var labels []string
-	series := map[Ending]*report.Series{}
-	var order []Ending
-	for _, l := range r.Lengths {
-		labels = append(labels, fmt.Sprint(l.PromptTokens))
-		t, q := []string{fmt.Sprint(l.PromptTokens), ms(l.Cold)}, []string{fmt.Sprint(l.PromptTokens)}
-		for _, e := range l.Resumed {
-			if series[e.Ending] == nil {
-				series[e.Ending] = &report.Series{Name: string(e.Ending)}
-				order = append(order, e.Ending)
-				times.Head, ratios.Head = append(times.Head, string(e.Ending)+" ms"), append(ratios.Head, string(e.Ending))
-			}
-			series[e.Ending].Values = append(series[e.Ending].Values, e.TTFT.P50)
-			t, q = append(t, ms(e.TTFT.P50)), append(q, fmt.Sprintf("%.0f", e.Ratio))
-			least := 0.0
-			switch {
-			case float64(l.PromptTokens) > limitsAt*(1-limitsWithin) && float64(l.PromptTokens) < limitsAt*(1+limitsWithin):
-				if least = leastWarm; e.Ending == Hot {
-					least = leastHot
-				}
-			case l.PromptTokens >= mustGain:
-				least = 1
-			default:
-				continue
-			}
-			verdicts = append(verdicts, report.Verdict{Name: fmt.Sprintf("%d tokens, %s: cold ÷ resumed", l.PromptTokens, e.Ending),
-				Pass: e.Ratio >= least, Got: fmt.Sprintf("%.0f", e.Ratio), Want: fmt.Sprintf("≥ %.0f", least)})
-		}
-		times.Rows, ratios.Rows = append(times.Rows, t), append(ratios.Rows, q)
-	}
-	plot := report.Plot{Title: "Time to first token", Kind: report.Bars, X: "prompt tokens", Y: "ms", Labels: labels}
-	for _, e := range order {
-		plot.Series = append(plot.Series, *series[e])
-	}
-	verdicts = append(verdicts,
-		report.Verdict{Name: "bytes written ÷ KV bytes", Pass: r.WrittenRatio > 0 && r.WrittenRatio <= mostWritten, Got: fmt.Sprintf("%.3f", r.WrittenRatio), Want: fmt.Sprintf("≤ %.2f", mostWritten)},
-		report.Verdict{Name: "restored states that were wrong", Pass: r.Disproved == 0, Got: fmt.Sprint(r.Disproved), Want: "0"})
-	return report.Report{
-		Title: "Samovar bench resume", Made: r.Made,
-		Facts: facts(r.Version, r.Machine, r.Model),
-		Sections: []report.Section{{
-			Title: "Coming back",
-			Text: fmt.Sprintf("Each prompt was computed once. Medians of %d rounds of the time to the first token: with its KV in the pool (hot), after it had to leave (evicted), after kill -9 of the worker (killed), and after a clean end and a new start (restarted). Loading the model is not in it. The files may be in the system's page cache.",
-				r.Rounds),
-			Verdicts: verdicts, Tables: []report.Table{times, ratios}, Plots: []report.Plot{plot},
-		}},
-	}
 }

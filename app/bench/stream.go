@@ -68,18 +68,23 @@ func prompt(stream int) string {
 
 // stream asks for one greedy streamed answer and reads it to its end.
 func stream(ctx context.Context, baseURL, text string, tokens int) (streamed, error) {
-	s, err := streamUntil(ctx, baseURL, text, tokens)
+	return streamMessages(ctx, baseURL, []message{{"user", text}}, tokens)
+}
+
+// streamMessages is stream for a conversation.
+func streamMessages(ctx context.Context, baseURL string, messages []message, tokens int) (streamed, error) {
+	s, err := streamUntil(ctx, baseURL, messages, tokens)
 	if err == nil {
 		err = ctx.Err()
 	}
 	return s, err
 }
 
-// streamUntil is stream, but when ctx is done first, what came until then is the
+// streamUntil is streamMessages, but when ctx is done first, what came until then is the
 // answer.
-func streamUntil(ctx context.Context, baseURL, text string, tokens int) (streamed, error) {
+func streamUntil(ctx context.Context, baseURL string, messages []message, tokens int) (streamed, error) {
 	body, err := json.Marshal(map[string]any{
-		"messages":       []map[string]string{{"role": "user", "content": text}},
+		"messages":       messages,
 		"stream":         true,
 		"stream_options": map[string]bool{"include_usage": true},
 		"temperature":    0,

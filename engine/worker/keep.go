@@ -17,10 +17,9 @@ import (
 
 // Sizes of what is kept.
 const (
-	// minKept is the shortest beginning that is worth a file, and minTail the shortest
-	// ragged end: prefilling less takes no longer than bringing it back.
+	// minKept is the shortest beginning that is worth a file: prefilling less takes no
+	// longer than bringing it back.
 	minKept = 128
-	minTail = 16
 	// minRestored is how many tokens more than the pool the disk must have.
 	minRestored = 16
 	// digestSize is how many of the likeliest tokens a block's digest has.
@@ -260,7 +259,7 @@ func (k *keeper) tail(seq int, tokens []llama.Token) error {
 	t := k.trail(seq)
 	at := len(t.ids) * blockfile.BlockTokens
 	rest := tokens[at:]
-	if len(rest) < minTail || t.saved < len(t.ids) {
+	if len(rest) == 0 || t.saved < len(t.ids) {
 		return nil
 	}
 	if m := k.store.Longest(k.root, tokens); m.Tokens() == len(tokens) {
