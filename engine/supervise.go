@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"samovar/engine/infer"
 	"samovar/engine/internal/admit"
 	"samovar/engine/internal/proc"
@@ -249,6 +251,9 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 	// Whatever ended the conversation, this worker has had its time.
 	w.process.Stop(stopGrace)
 	err := dead(w.process, readErr)
+	if ctx.Err() != nil {
+		e.reportKept()
+	}
 	e.mu.Lock()
 	e.status.State, e.status.Since, e.status.Progress = infer.StateStarting, time.Now(), 0
 	loadTime := e.status.LoadTime
@@ -259,6 +264,17 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 		time.Now().Add(loadTime))
 	<-writer
 	return err
+}
+
+// reportKept says what is left of a worker that has stopped: the next one goes on with it.
+func (e *Engine) reportKept() {
+	switch k := e.Status().Kept; {
+	case !k.On:
+	case k.Off != "":
+		e.cfg.Log.Warn("not all KV is kept", "reason", k.Off, "tokens", k.Tokens, "size", humanize.IBytes(uint64(k.Bytes)))
+	default:
+		e.cfg.Log.Info("all KV is kept", "tokens", k.Tokens, "size", humanize.IBytes(uint64(k.Bytes)), "written", humanize.IBytes(k.WrittenBytes))
+	}
 }
 
 // dead describes a worker's end: how it ended and what it printed last.

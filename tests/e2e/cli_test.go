@@ -133,7 +133,7 @@ func TestJSONLogs(t *testing.T) {
 			require.Equal(t, in.base, "http://"+record.Addr)
 		}
 	}
-	for _, msg := range []string{"listening", "ready", "stopped"} {
+	for _, msg := range []string{"listening", "ready", "all KV is kept", "stopped"} {
 		require.True(t, said[msg], msg)
 	}
 }
@@ -159,11 +159,19 @@ func TestBenchDecode(t *testing.T) {
 
 func TestBenchResume(t *testing.T) {
 	html := filepath.Join(t.TempDir(), "resume.html")
-	out, errs, code := runToEnd(t, nil, "bench", "resume", "--shape", "tiny", "--lengths", "600,300", "--rounds", "2", "--data-dir", t.TempDir(), "--json", "--html", html)
+	out, errs, code := runToEnd(t, nil, "bench", "resume", "--shape", "tiny", "--lengths", "600,300", "--rounds", "2", "--scenario", "endings,overhead,experts", "--data-dir", t.TempDir(), "--json", "--html", html)
 	require.Zero(t, code, errs)
 	require.Empty(t, errs)
-	var r bench.ResumeReport
-	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	var report bench.ResumeReport
+	require.NoError(t, json.Unmarshal([]byte(out), &report), out)
+	require.NotNil(t, report.Endings)
+	require.Len(t, report.Overhead.Decode.Ratios, 2)
+	require.Len(t, report.Workloads, 1)
+	for i, round := range report.Workloads[0].Kept[1:] {
+		require.Less(t, 10*round.ComputedTokens, round.PromptTokens, "what was computed once is there")
+		require.Greater(t, 2*report.Workloads[0].NotKept[i+1].ComputedTokens, round.PromptTokens, "the pool alone has not the room")
+	}
+	r := *report.Endings
 	require.Zero(t, r.Disproved)
 	require.InDelta(t, 1, r.WrittenRatio, 0.1)
 	require.Len(t, r.Lengths, 2)
@@ -176,7 +184,8 @@ func TestBenchResume(t *testing.T) {
 			require.Positive(t, e.Ratio)
 			require.GreaterOrEqual(t, e.LeastCached, l.PromptTokens-1, "%s: all but the token whose logits are wanted", e.Ending)
 		}
-		require.Equal(t, []bench.Ending{bench.Hot, bench.Evicted, bench.Killed, bench.Restarted}, endings)
+		require.Equal(t, []bench.Ending{bench.Hot, bench.Evicted, bench.Killed, bench.Restarted, bench.Dropped}[:len(endings)], endings)
+		require.GreaterOrEqual(t, len(endings), 4)
 	}
 	page, err := os.ReadFile(html)
 	require.NoError(t, err)
