@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"samovar/app/bench/report"
 )
@@ -59,6 +58,12 @@ type WorkloadResult struct {
 	// Twice counts prompt tokens, with keeping, that were computed though they had been
 	// before; −1 if that is not known of this workload.
 	Twice int `json:"computed_twice"`
+	// Reused is the part of the prompts from the second round on that was not computed,
+	// with keeping.
+	Reused float64 `json:"reused"`
+	// Checkpoints says that the model's state is not made of tokens only, so that it
+	// comes back as it was at some of them.
+	Checkpoints bool `json:"checkpoints"`
 }
 
 // WorkloadRound is one request of each agent.
@@ -139,7 +144,7 @@ func PlayWorkload(ctx context.Context, w Workload, serve func(ctx context.Contex
 				progress(what)
 			})
 			if keep {
-				r.Kept = rounds
+				r.Kept, r.Checkpoints = rounds, s.Status().Kept.Checkpoints > 0
 			} else {
 				r.NotKept = rounds
 			}
@@ -149,11 +154,12 @@ func PlayWorkload(ctx context.Context, w Workload, serve func(ctx context.Contex
 			return r, err
 		}
 	}
-	kept, not := 0.0, 0.0
+	kept, not, prompt, computed := 0.0, 0.0, 0, 0
 	for i := 1; i < w.Rounds; i++ {
+		prompt, computed = prompt+r.Kept[i].PromptTokens, computed+r.Kept[i].ComputedTokens
 		kept, not = kept+r.Kept[i].Prefill, not+r.NotKept[i].Prefill
 	}
-	r.PrefillRatio = kept / not
+	r.PrefillRatio, r.Reused = kept/not, 1-float64(computed)/float64(prompt)
 	if w.told != "" { // else it is not known how many tokens of an answer come back
 		r.Twice = 0
 		for _, round := range r.Kept {
@@ -166,6 +172,10 @@ func PlayWorkload(ctx context.Context, w Workload, serve func(ctx context.Contex
 // mostKeptPrefill bounds the prefill time of the rounds after the first of the agents
 // that take turns, against the same without keeping.
 const mostKeptPrefill = 0.05
+
+// leastReused is the part of their prompts that the same agents must have reused where
+// there are only checkpoints to go on from.
+const leastReused = 0.95
 
 func (r WorkloadResult) section() report.Section {
 	t := report.Table{Head: []string{"round", "prompt tokens", "computed", "computed, nothing kept", "prefill s", "prefill s, nothing kept"}}
@@ -181,22 +191,29 @@ func (r WorkloadResult) section() report.Section {
 	s := report.Section{
 		Title: "Workload: " + r.Name,
 		Text:  fmt.Sprintf("%s The pool has %d cells. Prefill is the time for prefilling and restoring, of all agents together.", r.What, r.Cells),
-		Verdicts: []report.Verdict{{Name: strings.Join([]string{r.Name, "prefill after the first round, kept ÷ nothing kept"}, ": "),
-			Pass: r.PrefillRatio <= r.most(), Got: fmt.Sprintf("%.3f", r.PrefillRatio), Want: fmt.Sprintf("≤ %.2f", r.most())}},
+		Verdicts: r.verdicts(),
 		Tables: []report.Table{t},
 		Plots:  []report.Plot{{Title: "Prefill by round", Kind: report.Bars, X: "round", Y: "s", Labels: labels, Series: []report.Series{kept, not}}},
-	}
-	if r.Twice >= 0 {
-		s.Verdicts = append(s.Verdicts, report.Verdict{Name: r.Name + ": prompt tokens computed twice", Pass: r.Twice == 0, Got: fmt.Sprint(r.Twice), Want: "0"})
 	}
 	return s
 }
 
-// most is the limit of PrefillRatio: nothing is promised of workloads whose prompts have
-// much that is new but that they gain.
-func (r WorkloadResult) most() float64 {
-	if r.Twice >= 0 {
-		return mostKeptPrefill
+// verdicts hold the agents that take turns to their limits. Of the other workloads,
+// whose prompts have much that is new, nothing is promised but that they gain.
+func (r WorkloadResult) verdicts() []report.Verdict {
+	turns := r.Twice >= 0
+	most := 1.
+	if turns && !r.Checkpoints {
+		most = mostKeptPrefill
 	}
-	return 1
+	all := []report.Verdict{{Name: r.Name + ": prefill after the first round, kept ÷ nothing kept",
+		Pass: r.PrefillRatio <= most, Got: fmt.Sprintf("%.3f", r.PrefillRatio), Want: fmt.Sprintf("≤ %.2f", most)}}
+	switch {
+	case turns && r.Checkpoints:
+		all = append(all, report.Verdict{Name: r.Name + ": part of the prompts that was reused after the first round",
+			Pass: r.Reused >= leastReused, Got: fmt.Sprintf("%.3f", r.Reused), Want: fmt.Sprintf("≥ %.2f", leastReused)})
+	case turns:
+		all = append(all, report.Verdict{Name: r.Name + ": prompt tokens computed twice", Pass: r.Twice == 0, Got: fmt.Sprint(r.Twice), Want: "0"})
+	}
+	return all
 }
