@@ -189,11 +189,11 @@ func (r WorkloadResult) section() report.Section {
 		kept.Values, not.Values = append(kept.Values, k.Prefill/1000), append(not.Values, n.Prefill/1000)
 	}
 	s := report.Section{
-		Title: "Workload: " + r.Name,
-		Text:  fmt.Sprintf("%s The pool has %d cells. Prefill is the time for prefilling and restoring, of all agents together.", r.What, r.Cells),
+		Title:    "Workload: " + r.Name,
+		Text:     fmt.Sprintf("%s The pool has %d cells. Prefill is the time for prefilling and restoring, of all agents together.", r.What, r.Cells),
 		Verdicts: r.verdicts(),
-		Tables: []report.Table{t},
-		Plots:  []report.Plot{{Title: "Prefill by round", Kind: report.Bars, X: "round", Y: "s", Labels: labels, Series: []report.Series{kept, not}}},
+		Tables:   []report.Table{t},
+		Plots:    []report.Plot{{Title: "Prefill by round", Kind: report.Bars, X: "round", Y: "s", Labels: labels, Series: []report.Series{kept, not}}},
 	}
 	return s
 }
