@@ -18,8 +18,9 @@ import (
 type asked struct {
 	Choices []struct{ Message struct{ Content string } }
 	Usage   struct {
-		Prompt  int `json:"prompt_tokens"`
-		Details struct {
+		Prompt     int `json:"prompt_tokens"`
+		Completion int `json:"completion_tokens"`
+		Details    struct {
 			Cached int `json:"cached_tokens"`
 		} `json:"prompt_tokens_details"`
 	}
