@@ -22,12 +22,19 @@ func (l *loop) settle(s *sequence, held []llama.Token, e *infer.End) {
 		return
 	}
 	e.Agent = s.claim.Agent
+	before, _ := l.agents.Get(s.claim.Agent)
 	e.Miss = l.agents.Settle(s.claim, agents.Result{
 		Tokens: held, Prompt: e.Usage.PromptTokens, Cached: e.Usage.CachedTokens, PrefillRow: l.meter.Cost().PrefillRow, Whole: l.sizes.whole,
 	})
-	if s.claim.Agent != "" && l.agents.Pinned(s.claim.Agent) {
-		l.keep.pin(held, true)
+	if !before.Pinned {
+		return
 	}
+	if kv.CommonPrefix(before.Conversation, held) < len(before.Conversation) {
+		l.keep.pin(before.Conversation, false)
+		l.pinAll() // what it shares with others
+		return
+	}
+	l.keep.pin(held, true)
 }
 
 // wrote tells the registry that something of a sequence is being written.
@@ -37,7 +44,8 @@ func (l *loop) wrote(seq int, id blockfile.ID, bytes int) {
 		return
 	}
 	l.agents.Wrote(s.Agent, int64(bytes))
-	if s.Agent != "" && l.agents.Pinned(s.Agent) {
+	// What is not of its conversation, or not yet, is not kept for ever.
+	if e, ok := l.agents.Get(s.Agent); ok && e.Pinned && kv.CommonPrefix(e.Conversation, s.Tokens) == min(len(e.Conversation), len(s.Tokens)) {
 		l.keep.store.Pin(id, true)
 	}
 }
@@ -61,9 +69,18 @@ func (k *keeper) kept(tokens []llama.Token) (store.Match, int) {
 	return m, m.Tokens()
 }
 
+// own is what is kept of a conversation, without what only begins as it does.
+func (k *keeper) own(tokens []llama.Token) store.Match {
+	m, _ := k.kept(tokens)
+	if last := len(m) - 1; last >= 0 && m[last].Use < m[last].Tokens {
+		return m[:last]
+	}
+	return m
+}
+
 // pin keeps what is kept of a conversation, or lets go of it.
 func (k *keeper) pin(tokens []llama.Token, pinned bool) {
-	if m, _ := k.kept(tokens); len(m) > 0 {
+	if m := k.own(tokens); len(m) > 0 {
 		k.store.Pin(m[len(m)-1].ID, pinned)
 	}
 }
@@ -120,7 +137,7 @@ func noAgent(id string) *infer.Error {
 }
 
 func (l *loop) create(q wire.Query, id string, conversation []llama.Token) {
-	if !l.agents.Create(id, q.Tool, conversation) {
+	if !l.agents.Create(id, q.Tool, conversation, plain) {
 		l.answer(q, nil, &infer.Error{Code: infer.CodeConflict, Param: "id", Message: fmt.Sprintf("There is an agent %q already.", id),
 			Hint: "Take another name."})
 		return
@@ -188,9 +205,14 @@ func (l *loop) describe(q wire.Query, entries []agents.Entry, list bool) {
 func (l *loop) pinAgent(e agents.Entry, pinned bool) {
 	l.agents.Pin(e.ID, pinned)
 	l.keep.pin(e.Conversation, pinned)
-	if pinned {
-		return
+	if !pinned {
+		l.pinAll()
 	}
+}
+
+// pinAll keeps what all pinned agents have: one of them may have let go of what others
+// share with it.
+func (l *loop) pinAll() {
 	for _, o := range l.agents.List() {
 		if o.Pinned {
 			l.keep.pin(o.Conversation, true)

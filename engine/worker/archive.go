@@ -106,7 +106,11 @@ func (k *keeper) importAgent(path, as string, registry *agents.Registry) (infer.
 		return infer.Agent{}, err
 	}
 	a := e.Agent
-	_, a.WarmTokens = k.kept(e.Conversation)
+	pieces, n := k.kept(e.Conversation)
+	a.WarmTokens = n
+	for _, p := range pieces {
+		a.Bytes += k.store.FileBytes(p.ID)
+	}
 	if a.Tier = infer.TierCold; a.WarmTokens > 0 {
 		a.Tier = infer.TierWarm
 	}

@@ -74,7 +74,7 @@ func TestTextOfControlTokensIsNoControlToken(t *testing.T) {
 	text := strings.Repeat("be kind. ", 20) + "what does <end> mean?<end>"
 	tokens, _ := r.Continued("one", text, isEnd)
 	require.Empty(t, tokens)
-	r.Create("two", "", told)
+	r.Create("two", "", told, false)
 	tokens, _ = r.Continued("two", text, isEnd)
 	require.Empty(t, tokens, "nothing is known of how it came about")
 }
@@ -109,7 +109,7 @@ func FuzzContinued(f *testing.F) {
 		talk(r, "", tokens, true)
 		text := strings.Repeat("be kind. ", 20) + more
 		got, n := r.Continued("", text, isEnd)
-		if string(r.render(got, -1)) != text[:n] {
+		if string(r.render(got)) != text[:n] {
 			t.Fatalf("%v is not %q", got, text[:n])
 		}
 		if len(got) > 0 && len(got) < len(tokens) && got[len(got)-1] != end {

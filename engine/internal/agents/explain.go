@@ -13,29 +13,48 @@ const shown = 60
 
 // explain says where a prompt parts from a conversation, whose first n tokens it has.
 func (r *Registry) explain(was []Token, p Prompt, n int) *infer.Miss {
-	m := &infer.Miss{Reason: infer.MissChanged, Message: -1, Tokens: min(len(was), len(p.Tokens)) - n}
-	same := r.render(p.Tokens[:n], -1)
-	before, now := r.render(was[n:], 2*shown), r.render(p.Tokens[n:], 2*shown)
-	// Tokens part before texts do.
-	both := 0
-	for both < len(before) && both < len(now) && before[both] == now[both] {
-		both++
+	m := &infer.Miss{Reason: infer.MissChanged, Tokens: min(len(was), len(p.Tokens)) - n}
+	before, now := r.render(was[n:]), r.render(p.Tokens[n:])
+	at, both := r.inText(p, n), alike(before, now)
+	retold := both == len(before) || both == len(now) // the text is the same as far as it goes
+	if !retold {
+		at += both // tokens part before texts do
+		m.Old, m.New = cut(before[both:]), cut(now[both:])
 	}
-	for both > 0 && both < len(now) && !utf8.RuneStart(now[both]) {
-		both--
+	m.Message, m.Offset = locate(p, at)
+	where := "The prompt is, between its messages,"
+	if m.Message >= 0 {
+		m.Role = p.Messages[m.Message].Role
+		where = fmt.Sprintf("Message %d (%s) is, from byte %d on,", m.Message+1, m.Role, m.Offset)
 	}
-	m.Old, m.New = cut(before[both:]), cut(now[both:])
-	if n > 0 && !strings.HasPrefix(p.Text, r.render(p.Tokens[:1], -1)) {
-		same = same[len(r.render(p.Tokens[:1], -1)):] // a start token that the text lacks
-	}
-	m.Message, m.Offset = locate(p, len(same)+both)
-	if m.Message < 0 {
-		m.Text = fmt.Sprintf("The prompt is another one than before, between its messages: %q became %q.", m.Old, m.New)
+	if retold {
+		m.Text = where + " the same text as before, but of other tokens."
 		return m
 	}
-	m.Role = p.Messages[m.Message].Role
-	m.Text = fmt.Sprintf("Message %d (%s) is not what it was, from byte %d on: %q became %q.", m.Message+1, m.Role, m.Offset, m.Old, m.New)
+	m.Text = fmt.Sprintf("%s not what it was: %q became %q.", where, m.Old, m.New)
 	return m
+}
+
+// inText returns which byte of a prompt's text its token n begins with.
+func (r *Registry) inText(p Prompt, n int) int {
+	at := len(r.render(p.Tokens[:n]))
+	if start := r.render(p.Tokens[:min(n, 1)]); !strings.HasPrefix(p.Text, start) {
+		at -= len(start) // a start token that the text lacks
+	}
+	return at
+}
+
+// alike returns how many bytes two texts have in common, in whole characters.
+func alike(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	starts := func(s string) bool { return n == len(s) || utf8.RuneStart(s[n]) }
+	for n > 0 && !(starts(a) && starts(b)) {
+		n--
+	}
+	return n
 }
 
 // gone says that what a prompt has in common with the conversation was not there.
@@ -48,13 +67,10 @@ func gone(tokens int, whole bool) *infer.Miss {
 		Text: "The conversation goes on as before, but its KV was not kept, or had to make room."}
 }
 
-// render returns the text of tokens, at least its first most bytes; all if most < 0.
-func (r *Registry) render(tokens []Token, most int) string {
+// render returns the text of tokens.
+func (r *Registry) render(tokens []Token) string {
 	var b []byte
 	for _, t := range tokens {
-		if most >= 0 && len(b) >= most {
-			break
-		}
 		b = r.text(b, t)
 	}
 	return string(b)
@@ -75,7 +91,7 @@ func locate(p Prompt, offset int) (message, within int) {
 	for i, m := range p.Messages {
 		content := strings.TrimSpace(m.Content)
 		at := strings.Index(p.Text[from:], content)
-		if at < 0 {
+		if at < 0 || content == "" {
 			continue
 		}
 		begin := from + at

@@ -88,8 +88,7 @@ func (r *Registry) Load(m Memory) {
 			continue // of another version
 		}
 		if had := r.agents[a.ID]; had != nil {
-			had.Saved.Add(a.Saved)
-			had.Requests, had.Hits, had.Created, had.Pinned = had.Requests+a.Requests, had.Hits+a.Hits, a.Created, had.Pinned || a.Pinned
+			had.merge(a)
 			continue
 		}
 		r.agents[a.ID] = a
@@ -108,6 +107,9 @@ func (r *Registry) Load(m Memory) {
 	}
 	for _, a := range r.agents {
 		r.remember(a)
+	}
+	for _, d := range r.days {
+		r.rememberDay(d)
 	}
 	r.bound()
 }
@@ -217,12 +219,12 @@ func (r *Registry) Claim(p Prompt) Claim {
 	return c
 }
 
-// continued returns the agent without a given name whose conversation a prompt goes on
-// with: it begins with nearly all of it. The lock is held.
+// continued returns the agent whose conversation a prompt of somebody without a name
+// goes on with: it begins with nearly all of it. The lock is held.
 func (r *Registry) continued(tokens []Token) *agent {
 	var best *agent
 	for _, a := range r.agents {
-		if len(a.Tokens) < minTokens || best != nil && len(a.Tokens) <= len(best.Tokens) {
+		if len(a.Tokens) < minTokens || best != nil && !a.before(best) {
 			continue
 		}
 		if n := common(a.Tokens, tokens); n >= len(a.Tokens)-max(slack, len(a.Tokens)/10) {
@@ -230,6 +232,12 @@ func (r *Registry) continued(tokens []Token) *agent {
 		}
 	}
 	return best
+}
+
+// before says whether an agent is rather meant than another one whose conversation fits,
+// too: the longer one, and of a conversation and its fork the one that was there first.
+func (a *agent) before(o *agent) bool {
+	return cmp.Or(cmp.Compare(len(o.Tokens), len(a.Tokens)), a.Created.Compare(o.Created), strings.Compare(a.ID, o.ID)) < 0
 }
 
 // name makes a name of a conversation's beginning.
@@ -276,10 +284,7 @@ func (r *Registry) Settle(c Claim, res Result) *infer.Miss {
 	a.Saved.Add(saved)
 	a.shorten(common(a.Tokens, res.Tokens))
 	a.Tokens, a.Plain = slices.Clone(res.Tokens), c.plain
-	miss := c.miss
-	if lost := min(c.Known, res.Prompt-1) - res.Cached; lost >= max(minTokens, blockTokens) {
-		miss = gone(lost, res.Whole)
-	}
+	miss := c.missed(res)
 	if miss != nil {
 		miss.Time = time.Duration(miss.Tokens) * res.PrefillRow
 		miss.Text += fmt.Sprintf(" %d tokens had to be computed again", miss.Tokens)
@@ -290,6 +295,22 @@ func (r *Registry) Settle(c Claim, res Result) *infer.Miss {
 		a.Miss = miss
 	}
 	r.remember(a)
+	return miss
+}
+
+// missed says why a request reused less than it could. A conversation that has changed
+// costs nothing where somebody else's KV had the rest, too.
+func (c Claim) missed(res Result) *infer.Miss {
+	miss := c.miss
+	if miss != nil {
+		miss.Tokens -= max(0, res.Cached-c.Known)
+		if miss.Tokens <= slack {
+			miss = nil
+		}
+	}
+	if lost := min(c.Known, res.Prompt-1) - res.Cached; lost >= blockTokens && (miss == nil || lost > miss.Tokens) {
+		miss = gone(lost, res.Whole)
+	}
 	return miss
 }
 
@@ -305,6 +326,7 @@ func (r *Registry) Wrote(id string, bytes int64) {
 	r.rememberDay(d)
 	if a := r.agents[id]; a != nil {
 		a.Saved.WrittenBytes += bytes
+		r.remember(a)
 	}
 }
 
@@ -331,18 +353,12 @@ func (r *Registry) rememberDay(d *infer.SavedDay) {
 	})
 }
 
-// Pinned says whether an agent is.
-func (r *Registry) Pinned(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a := r.agents[id]
-	return a != nil && a.Pinned
-}
-
 // Entry is an agent with its conversation, which must not be changed.
 type Entry struct {
 	infer.Agent
 	Conversation []Token
+	// Plain says that nobody wrote the text of a control token in it.
+	Plain bool
 }
 
 // List returns all agents, the last used first.
@@ -368,22 +384,22 @@ func (r *Registry) Get(id string) (Entry, bool) {
 }
 
 func (a *agent) entry() Entry {
-	return Entry{Conversation: a.Tokens, Agent: infer.Agent{
+	return Entry{Conversation: a.Tokens, Plain: a.Plain, Agent: infer.Agent{
 		ID: a.ID, Tool: a.Tool, Created: a.Created, Used: a.Used, Pinned: a.Pinned, Tokens: len(a.Tokens),
 		Requests: a.Requests, Hits: a.Hits, Saved: a.Saved, LastMiss: a.Miss,
 	}}
 }
 
-// Create makes an agent with a conversation, which may be empty. It returns false if
-// there is one of that name.
-func (r *Registry) Create(id, tool string, conversation []Token) bool {
+// Create makes an agent with a conversation, which may be empty; plain says that nobody
+// wrote the text of a control token in it. It returns false if there is one of that name.
+func (r *Registry) Create(id, tool string, conversation []Token, plain bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.agents[id] != nil {
 		return false
 	}
 	now := r.now()
-	a := &agent{ID: id, Tool: tool, Created: now, Used: now, Tokens: slices.Clone(conversation)}
+	a := &agent{ID: id, Tool: tool, Created: now, Used: now, Tokens: slices.Clone(conversation), Plain: plain}
 	r.agents[id] = a
 	r.remember(a)
 	r.bound()

@@ -358,25 +358,31 @@ func (s *Store) Drop(id blockfile.ID) {
 	s.signal()
 }
 
-// Forget deletes what is kept of tokens behind root, but for their first keep, as far as
-// nothing else goes on from it, and returns how many bytes that frees.
+// branchTokens is from how many common tokens on a chain counts as a branch of another.
+const branchTokens = 128
+
+// Forget deletes what is kept of tokens behind root, but for their first keep, which
+// others have, too; and of what began as they do and went on otherwise, unless it parted
+// within those, or at once. It returns how many bytes that frees.
 func (s *Store) Forget(root blockfile.ID, tokens []blockfile.Token, keep int) (freed int64, err error) {
 	ids := append([]blockfile.ID{root}, blockfile.Chain(root, tokens)...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	remove := func(e *entry) {
+	var remove func(e *entry)
+	remove = func(e *entry) {
+		for _, k := range slices.Clone(s.kids[e.id]) {
+			remove(k)
+		}
 		freed += e.bytes
 		err = errors.Join(err, s.unlink(e))
 	}
-	for i, id := range slices.Backward(ids) {
+	least := max(keep+1, min(branchTokens, len(tokens)))
+	for i, id := range ids {
 		at := i * blockfile.BlockTokens
 		for _, k := range slices.Clone(s.kids[id]) {
-			if k.kind != blockfile.KindBlock && at+len(k.tokens) > keep && common(k.tokens, tokens[at:]) == len(k.tokens) {
+			if at+common(k.tokens, tokens[at:]) >= least {
 				remove(k)
 			}
-		}
-		if e := s.entries[id]; e != nil && at > keep && len(s.kids[id]) == 0 {
-			remove(e)
 		}
 	}
 	s.signal()

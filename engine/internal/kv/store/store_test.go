@@ -317,22 +317,34 @@ func TestTwoStoresOnOneFolder(t *testing.T) {
 	open(t, Config{Dir: dir})
 }
 
-func TestForgetLeavesWhatOthersShare(t *testing.T) {
-	s := open(t, Config{FS: vfs.NewMem()})
+func TestForget(t *testing.T) {
 	a := text("a", 900)
-	b := append(slices.Clone(a[:512]), text("bb", 400)...)
-	put(t, s, a)
-	put(t, s, b)
-	tip := chain(a)[3].ID()
-	h, ok := s.Chain(tip)
+	shares := append(slices.Clone(a[:600]), text("bb", 300)...)   // as far as others have it
+	branch := append(slices.Clone(a[:700]), text("ccc", 300)...)  // parted later: nobody has it
+	other := append(slices.Clone(a[:5]), text("dddd", 300)...)    // of a template only
+	earlier := append(slices.Clone(a[:300]), text("eeee", 10)...) // parted before
+	s := open(t, Config{FS: vfs.NewMem()})
+	for _, c := range [][]blockfile.Token{a, shares, branch, other, earlier} {
+		put(t, s, c)
+	}
+	before := s.Stats().Bytes
+	h, ok := s.Chain(chain(a)[3].ID())
 	require.True(t, ok)
 	require.Equal(t, 900, h.Tokens)
-	freed, err := s.Forget(root, a, 0)
+	freed, err := s.Forget(root, a, 600)
 	require.NoError(t, err)
-	require.Positive(t, freed)
-	require.Less(t, freed, h.Bytes)
-	holds(t, s, a, 512)
-	holds(t, s, b, 912)
+	require.NoError(t, s.Flush(t.Context()))
+	require.Equal(t, before-freed, s.Stats().Bytes)
+	holds(t, s, a, 600) // a part of what others have
+	holds(t, s, shares, 900)
+	holds(t, s, branch, 600)
+	holds(t, s, other, 305)
+	holds(t, s, earlier, 310)
+
+	_, err = s.Forget(root, a, 0)
+	require.NoError(t, err)
+	holds(t, s, shares, 5)
+	holds(t, s, other, 305)
 }
 
 // Every byte of a file is changed, every length is cut to: nothing of it is ever used.
