@@ -105,9 +105,9 @@ func (l *loop) query(q wire.Query) {
 	case wire.OpSavings:
 		l.answer(q, l.agents.Savings(), nil)
 	case wire.OpCreate:
-		l.create(q, q.Agent, nil)
+		l.create(q, q.Agent, nil, true)
 	case wire.OpFork:
-		l.create(q, q.To, e.Conversation)
+		l.create(q, q.To, e.Conversation, e.Plain)
 	case wire.OpPin:
 		l.pinAgent(e, q.On)
 		l.describeOne(q, q.Agent)
@@ -136,7 +136,7 @@ func noAgent(id string) *infer.Error {
 		Hint: "GET /v1/agents lists those that there are."}
 }
 
-func (l *loop) create(q wire.Query, id string, conversation []llama.Token) {
+func (l *loop) create(q wire.Query, id string, conversation []llama.Token, plain bool) {
 	if !l.agents.Create(id, q.Tool, conversation, plain) {
 		l.answer(q, nil, &infer.Error{Code: infer.CodeConflict, Param: "id", Message: fmt.Sprintf("There is an agent %q already.", id),
 			Hint: "Take another name."})

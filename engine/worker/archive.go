@@ -35,6 +35,10 @@ type archived struct {
 	Tool        string        `json:"tool,omitempty"`
 	Fingerprint string        `json:"fingerprint"`
 	Tokens      []llama.Token `json:"tokens"`
+	// Plain says that nobody wrote the text of a control token in them.
+	Plain bool `json:"plain,omitempty"`
+	// Blocks is how many files follow.
+	Blocks int `json:"blocks"`
 }
 
 // export writes an agent into a file.
@@ -68,7 +72,7 @@ func (k *keeper) export(e agents.Entry, path string) (err error) {
 		}
 		return nil
 	}
-	head, err := json.Marshal(archived{archiveVersion, e.ID, e.Tool, k.root.String(), e.Conversation})
+	head, err := json.Marshal(archived{archiveVersion, e.ID, e.Tool, k.root.String(), e.Conversation, e.Plain, len(pieces)})
 	if err != nil {
 		return err
 	}
@@ -155,7 +159,7 @@ func (k *keeper) importFrom(r io.Reader, as string, registry *agents.Registry) (
 			return e, err
 		}
 	}
-	if !registry.Create(id, head.Tool, head.Tokens) {
+	if !registry.Create(id, head.Tool, head.Tokens, head.Plain) {
 		return e, &infer.Error{Code: infer.CodeConflict, Param: "id", Message: fmt.Sprintf("There is an agent %q already.", id), Hint: "Import it under another name."}
 	}
 	e, _ = registry.Get(id)

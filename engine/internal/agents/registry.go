@@ -114,6 +114,16 @@ func (r *Registry) Load(m Memory) {
 	r.bound()
 }
 
+// merge adds what was remembered of an agent that has come before it was.
+func (a *agent) merge(was *agent) {
+	a.Saved.Add(was.Saved)
+	a.Requests, a.Hits, a.Created, a.Pinned = a.Requests+was.Requests, a.Hits+was.Hits, was.Created, a.Pinned || was.Pinned
+	a.Tool, a.Miss = cmp.Or(a.Tool, was.Tool), cmp.Or(a.Miss, was.Miss)
+	if len(a.Tokens) == 0 { // it has not been answered yet
+		a.Tokens, a.Plain = was.Tokens, was.Plain
+	}
+}
+
 // remember tells the memory of an agent. The lock is held.
 func (r *Registry) remember(a *agent) {
 	if r.memory == nil {

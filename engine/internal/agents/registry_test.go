@@ -125,7 +125,7 @@ func TestMissesAreExplained(t *testing.T) {
 
 func TestManyAgentsAreBounded(t *testing.T) {
 	r, _ := registry()
-	r.Create("pinned", "", nil)
+	r.Create("pinned", "", nil, true)
 	r.Pin("pinned", true)
 	for i := range 2 * maxAgents {
 		ask(r, fmt.Sprint(i), "hello")
@@ -141,8 +141,8 @@ func TestManyAgentsAreBounded(t *testing.T) {
 
 func TestNamesAreTakenOnce(t *testing.T) {
 	r, _ := registry()
-	require.True(t, r.Create("one", "tool", single("hello")))
-	require.False(t, r.Create("one", "tool", nil))
+	require.True(t, r.Create("one", "tool", single("hello"), true))
+	require.False(t, r.Create("one", "tool", nil, true))
 	require.False(t, r.Pin("two", true))
 	require.False(t, r.Forget("two"))
 	require.True(t, r.Forget("one"))
@@ -215,7 +215,7 @@ func TestAgentsOutliveTheProcess(t *testing.T) {
 	long := strings.Repeat("a long question. ", 20)
 	r.Settle(ask(r, "one", long), Result{Tokens: single(long), Prompt: len(long), Cached: 3})
 	r.Pin("one", true)
-	r.Create("two", "tool", single("hello"))
+	r.Create("two", "tool", single("hello"), true)
 	r.Forget("two")
 	memory.write()
 
