@@ -45,7 +45,7 @@ func (l *loop) wrote(seq int, id blockfile.ID, bytes int) {
 	}
 	l.agents.Wrote(s.Agent, int64(bytes))
 	// What is not of its conversation, or not yet, is not kept for ever.
-	if e, ok := l.agents.Get(s.Agent); ok && e.Pinned && kv.CommonPrefix(e.Conversation, s.Tokens) == min(len(e.Conversation), len(s.Tokens)) {
+	if e, ok := l.agents.Get(s.Agent); ok && e.Pinned && kv.CommonPrefix(e.Conversation, s.Tokens) == len(s.Tokens) {
 		l.keep.store.Pin(id, true)
 	}
 }
@@ -112,7 +112,7 @@ func (l *loop) query(q wire.Query) {
 		l.pinAgent(e, q.On)
 		l.describeOne(q, q.Agent)
 	case wire.OpEvict:
-		if _, err := l.evictAgent(e); err != nil {
+		if err := l.evictAgent(e); err != nil {
 			l.answer(q, nil, err)
 			return
 		}
@@ -125,7 +125,7 @@ func (l *loop) query(q wire.Query) {
 		go l.answerWith(q, func() (any, error) { return nil, keep.export(e, q.Path) })
 	case wire.OpImport:
 		keep := *l.keep
-		go l.answerWith(q, func() (any, error) { return keep.importAgent(q.Path, q.To, l.agents) })
+		go l.importAgent(q, &keep)
 	default:
 		l.answer(q, nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("The engine cannot %q.", q.Op)})
 	}
@@ -203,6 +203,9 @@ func (l *loop) describe(q wire.Query, entries []agents.Entry, list bool) {
 // pinAgent keeps an agent's conversation on disk, or lets go of it but for what other
 // pinned ones share.
 func (l *loop) pinAgent(e agents.Entry, pinned bool) {
+	if pinned {
+		l.saveTailsOf(e)
+	}
 	l.agents.Pin(e.ID, pinned)
 	l.keep.pin(e.Conversation, pinned)
 	if !pinned {
@@ -218,61 +221,6 @@ func (l *loop) pinAll() {
 			l.keep.pin(o.Conversation, true)
 		}
 	}
-}
-
-// evictAgent lets an agent's sequences leave the pool, saved. It returns how many cells
-// that frees.
-func (l *loop) evictAgent(e agents.Entry) (cells int, failed *infer.Error) {
-	var mine []int
-	busy := false
-	l.pool.Sequences(func(seq int, s *kv.Sequence) {
-		if s.Agent == e.ID {
-			mine = append(mine, seq)
-			busy = busy || s.Active
-		}
-	})
-	if busy {
-		return 0, &infer.Error{Code: infer.CodeConflict, Message: fmt.Sprintf("The agent %q is being answered.", e.ID), Hint: "Try again when it is done."}
-	}
-	before := l.pool.Used()
-	l.evict(mine)
-	return before - l.pool.Used(), nil
-}
-
-// forgetAgent forgets an agent and its conversation, but for what others have, too.
-func (l *loop) forgetAgent(q wire.Query, e agents.Entry) {
-	cells, failed := l.evictAgent(e)
-	if failed != nil {
-		l.answer(q, nil, failed)
-		return
-	}
-	l.agents.Forget(e.ID)
-	if e.Pinned {
-		l.pinAgent(e, false)
-	}
-	shared := 0
-	for _, o := range l.agents.List() {
-		shared = max(shared, kv.CommonPrefix(o.Conversation, e.Conversation))
-	}
-	keep := *l.keep
-	go l.answerWith(q, func() (any, error) {
-		f := infer.Forgotten{ID: e.ID, Cells: cells}
-		if !keep.on() || len(e.Conversation) == 0 {
-			return f, nil
-		}
-		var err error
-		f.Bytes, err = keep.store.Forget(keep.root, e.Conversation, shared)
-		return f, err
-	})
-}
-
-// saveTailsOf keeps an agent's sequences to their ragged ends.
-func (l *loop) saveTailsOf(e agents.Entry) {
-	l.pool.Sequences(func(seq int, s *kv.Sequence) {
-		if s.Agent == e.ID && !s.Active && l.broken == nil {
-			l.broken = l.keep.tail(seq, s.Tokens)
-		}
-	})
 }
 
 func (l *loop) answerWith(q wire.Query, do func() (any, error)) {

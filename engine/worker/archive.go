@@ -2,6 +2,7 @@ package worker
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,11 +11,13 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"samovar/engine/infer"
 	"samovar/engine/internal/agents"
 	"samovar/engine/internal/kv/blockfile"
 	"samovar/engine/internal/llama"
+	"samovar/engine/internal/wire"
 )
 
 // An exported agent is a tar file: agent.json (archived) first, then the block files of
@@ -97,36 +100,34 @@ func (k *keeper) export(e agents.Entry, path string) (err error) {
 	return w.Close()
 }
 
-// importAgent takes in what export wrote: every block is verified as a file of our own
-// is, and must be of the same model and settings.
-func (k *keeper) importAgent(path, as string, registry *agents.Registry) (infer.Agent, error) {
-	f, err := os.Open(path)
+// importAgent takes in what export wrote, and answers with the agent.
+func (l *loop) importAgent(q wire.Query, keep *keeper) {
+	id, err := keep.importAgent(q.Path, q.To, l.agents)
 	if err != nil {
-		return infer.Agent{}, err
+		l.answerWith(q, func() (any, error) { return nil, err })
+		return
 	}
-	defer f.Close()
-	e, err := k.importFrom(f, as, registry)
-	if err != nil {
-		return infer.Agent{}, err
-	}
-	a := e.Agent
-	pieces, n := k.kept(e.Conversation)
-	a.WarmTokens = n
-	for _, p := range pieces {
-		a.Bytes += k.store.FileBytes(p.ID)
-	}
-	if a.Tier = infer.TierCold; a.WarmTokens > 0 {
-		a.Tier = infer.TierWarm
-	}
-	return a, nil
+	l.queries <- wire.Query{ID: q.ID, Op: wire.OpAgent, Agent: id} // what is in the pool, the loop knows
+	l.poke()
 }
 
-func (k *keeper) importFrom(r io.Reader, as string, registry *agents.Registry) (e agents.Entry, err error) {
-	bad := func(format string, a ...any) (agents.Entry, error) {
-		return e, &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf(format, a...)}
+// importAgent makes an agent of a file that export wrote, and returns its name. Every
+// block is verified as a file of our own is, and must be of the same model and settings.
+func (k *keeper) importAgent(path, as string, registry *agents.Registry) (id string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return k.importFrom(f, as, registry)
+}
+
+func (k *keeper) importFrom(r io.Reader, as string, registry *agents.Registry) (id string, err error) {
+	bad := func(format string, a ...any) (string, error) {
+		return "", &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf(format, a...)}
 	}
 	if !k.on() {
-		return e, &infer.Error{Code: infer.CodeConflict, Message: "Nothing is kept here, so nothing can be imported.", Hint: k.off}
+		return "", &infer.Error{Code: infer.CodeConflict, Message: "Nothing is kept here, so nothing can be imported.", Hint: k.off}
 	}
 	t := tar.NewReader(r)
 	h, err := t.Next()
@@ -140,30 +141,69 @@ func (k *keeper) importFrom(r io.Reader, as string, registry *agents.Registry) (
 	if head.Fingerprint != k.root.String() {
 		return bad("This agent was exported from another model, or with another KV type or engine version: its KV means nothing to this one.")
 	}
-	id := head.ID
-	if as != "" {
-		id = as
+	id = cmp.Or(as, head.ID)
+	if !nameable(id) {
+		return bad("This exported agent has no name that one could use.")
 	}
-	if id == "" {
-		return bad("This exported agent has no name.")
+	taken := &infer.Error{Code: infer.CodeConflict, Param: "id", Message: fmt.Sprintf("There is an agent %q already.", id), Hint: "Import it under another name."}
+	if _, ok := registry.Get(id); ok {
+		return "", taken
 	}
+	if err := k.importBlocks(t, head); err != nil {
+		return "", err
+	}
+	if !registry.Create(id, head.Tool, head.Tokens, head.Plain) {
+		return "", taken
+	}
+	return id, nil
+}
+
+// longestName bounds an agent's name, in bytes.
+const longestName = 200
+
+// nameable says whether an agent can be called so.
+func nameable(id string) bool {
+	return id != "" && len(id) <= longestName && id == strings.TrimSpace(id) && !strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// importBlocks takes in the blocks of an export, and returns when they are on disk.
+func (k *keeper) importBlocks(t *tar.Reader, head archived) error {
+	n := 0
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return bad("The exported agent is cut off or damaged: %v.", err)
+			return cutOff(err)
 		}
 		if err := k.importBlock(t, h); err != nil {
-			return e, err
+			return err
 		}
+		n++
 	}
-	if !registry.Create(id, head.Tool, head.Tokens, head.Plain) {
-		return e, &infer.Error{Code: infer.CodeConflict, Param: "id", Message: fmt.Sprintf("There is an agent %q already.", id), Hint: "Import it under another name."}
+	if n != head.Blocks {
+		return cutOff(fmt.Errorf("it has %d of %d parts", n, head.Blocks))
 	}
-	e, _ = registry.Get(id)
-	return e, nil
+	_, queued := k.kept(head.Tokens)
+	ctx, cancel := context.WithTimeout(context.Background(), importWait)
+	defer cancel()
+	if err := k.store.Flush(ctx); err != nil {
+		return err
+	}
+	if _, written := k.kept(head.Tokens); written < queued {
+		return k.unsaved()
+	}
+	return nil
+}
+
+func cutOff(err error) error {
+	return &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf("The exported agent is cut off or damaged: %v.", err)}
+}
+
+func (k *keeper) unsaved() error {
+	return &infer.Error{Code: infer.CodeConflict, Message: "It cannot be saved at the moment.",
+		Hint: cmp.Or(k.store.Stats().Off, "There is no room for it within keep_quota.")}
 }
 
 func (k *keeper) importBlock(t io.Reader, h *tar.Header) error {
@@ -176,7 +216,7 @@ func (k *keeper) importBlock(t io.Reader, h *tar.Header) error {
 	}
 	data, err := io.ReadAll(t)
 	if err != nil {
-		return &infer.Error{Code: infer.CodeInvalid, Message: fmt.Sprintf("The exported agent is cut off or damaged: %v.", err)}
+		return cutOff(err)
 	}
 	b, err := blockfile.Decode(data, id, k.root)
 	if err != nil {
@@ -189,7 +229,7 @@ func (k *keeper) importBlock(t io.Reader, h *tar.Header) error {
 			return err
 		}
 		if !k.store.Put(b) {
-			return &infer.Error{Code: infer.CodeConflict, Message: "Nothing can be saved at the moment.", Hint: k.store.Stats().Off}
+			return k.unsaved()
 		}
 	}
 	return nil
