@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -139,6 +140,9 @@ func (s *Server) agentAnswer(c echo.Context, status int, a infer.Agent, err erro
 
 // agentID is the name in the path, where a slash is written as %2F.
 func agentID(c echo.Context) string {
+	if c.Request().URL.RawPath == "" {
+		return c.Param("id") // nothing in it is still escaped
+	}
 	id, err := url.PathUnescape(c.Param("id"))
 	if err != nil {
 		return c.Param("id")
@@ -185,7 +189,8 @@ func (s *Server) idOf(c echo.Context) (id string, body []byte, err error) {
 }
 
 // createAgent makes an agent. With messages, as for a chat completion, they are
-// evaluated and kept at once, so that its first request finds them.
+// evaluated and kept at once, so that its first request finds them; if that fails, there
+// is no agent.
 func (s *Server) createAgent(c echo.Context) error {
 	id, body, err := s.idOf(c)
 	if err != nil {
@@ -206,6 +211,8 @@ func (s *Server) createAgent(c echo.Context) error {
 		call.request.ID, call.request.Agent, call.request.MaxTokens = identityOf(c).unique, id, 1
 		if err = s.evaluate(ctx, call.request); err == nil {
 			a, err = s.opts.Engine.Agent(ctx, id)
+		} else if _, undone := s.opts.Engine.ForgetAgent(context.WithoutCancel(ctx), id); undone != nil {
+			err = errors.Join(err, undone)
 		}
 	}
 	return s.agentAnswer(c, http.StatusCreated, a, err)
@@ -284,6 +291,17 @@ func (s *Server) exportAgent(c echo.Context) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	name := mime.FormatMediaType("attachment", map[string]string{"filename": strings.ReplaceAll(id, "/", "_") + ".samovar-agent.tar"})
 	c.Response().Header().Set(echo.HeaderContentDisposition, name)
+	// With its length, an answer that breaks off is seen to be none.
+	if f, ok := r.(io.Seeker); ok {
+		size, err := f.Seek(0, io.SeekEnd)
+		if err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+		if err != nil {
+			return err
+		}
+		c.Response().Header().Set(echo.HeaderContentLength, strconv.FormatInt(size, 10))
+	}
 	return c.Stream(http.StatusOK, archiveType, r)
 }
 
@@ -295,6 +313,9 @@ func (s *Server) importAgent(c echo.Context) (err error) {
 		}
 	}
 	a, err := s.opts.Engine.ImportAgent(c.Request().Context(), c.Request().Body, to)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.Join(errClientGone, err)
+	}
 	return s.agentAnswer(c, http.StatusCreated, a, err)
 }
 

@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"samovar/engine/infer"
+	"samovar/server"
 )
 
 // withAgents is an engine that knows agents by name.
@@ -88,7 +91,7 @@ func (e *withAgents) ExportAgent(_ context.Context, id string) (io.ReadCloser, e
 	if _, err := e.one("export", id); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(strings.NewReader("the archive of " + id)), nil
+	return archive{strings.NewReader("the archive of " + id)}, nil
 }
 
 func (e *withAgents) ImportAgent(_ context.Context, r io.Reader, to string) (infer.Agent, error) {
@@ -105,6 +108,26 @@ func (e *withAgents) Savings(context.Context) (infer.Savings, error) {
 	s := infer.Savings{Days: []infer.SavedDay{day}, Agents: []infer.AgentSaved{{ID: "one", Saved: day.Saved}}}
 	s.Total.Requests, s.Total.Saved = day.Requests, day.Saved
 	return s, nil
+}
+
+// archive is a file that was exported.
+type archive struct{ *strings.Reader }
+
+func (archive) Close() error { return nil }
+
+// brokenArchive breaks off.
+type brokenArchive struct{ archive }
+
+func (b brokenArchive) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.CopyN(w, b.Reader, 5)
+	return n, errors.Join(err, errors.New("the disk is broken"))
+}
+
+// withBrokenExports is an engine whose exports break off.
+type withBrokenExports struct{ *withAgents }
+
+func (withBrokenExports) ExportAgent(context.Context, string) (io.ReadCloser, error) {
+	return brokenArchive{archive{strings.NewReader("the archive of one")}}, nil
 }
 
 // fields decodes an answer.
@@ -124,6 +147,9 @@ func TestAgentRoutes(t *testing.T) {
 		{"GET", "/v1/agents/one", "", 200, "get one"},
 		{"GET", "/v1/agents/nobody", "", 404, "get nobody"},
 		{"GET", "/v1/agents/a%2Fb", "", 200, "get a/b"},
+		{"GET", "/v1/agents/50%25", "", 404, "get 50%"},
+		{"GET", "/v1/agents/50%2541", "", 404, "get 50%41"}, // not 50A
+		{"GET", "/v1/agents/a%2F50%2541", "", 404, "get a/50%41"},
 		{"GET", "/v1/agents/one/export", "", 200, "export one"},
 		{"GET", "/v1/agents/nobody/export", "", 404, "export nobody"},
 		{"POST", "/v1/agents", `{"id":"two"}`, 201, "create two"},
@@ -192,6 +218,31 @@ func TestAnAgentAsClientsSeeIt(t *testing.T) {
 	w := do(e, newRequest("GET", "/v1/agents/one/export", ""))
 	require.Equal(t, "the archive of one", w.Body.String())
 	require.Equal(t, `attachment; filename=one.samovar-agent.tar`, w.Header().Get("Content-Disposition"))
+	require.Equal(t, "18", w.Header().Get("Content-Length"))
+}
+
+// An export that breaks off must not look like a whole one.
+func TestAnExportIsWholeOrAnError(t *testing.T) {
+	served := httptest.NewServer(server.New(server.Options{Engine: withBrokenExports{newWithAgents("one")}}).Handler())
+	defer served.Close()
+	resp, err := served.Client().Get(served.URL + "/v1/agents/one/export")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Equal(t, "the a", string(data))
+}
+
+// withUnreadableUploads is an engine to which uploads come in part.
+type withUnreadableUploads struct{ *withAgents }
+
+func (withUnreadableUploads) ImportAgent(context.Context, io.Reader, string) (infer.Agent, error) {
+	return infer.Agent{}, fmt.Errorf("copy: %w", io.ErrUnexpectedEOF)
+}
+
+func TestAnUploadThatBreaksOffIsNoFaultOfOurs(t *testing.T) {
+	w := do(withUnreadableUploads{newWithAgents()}, newRequest("POST", "/v1/agents/import", "x"))
+	require.NotEqual(t, http.StatusInternalServerError, w.Code)
 }
 
 func TestGeneratingAsAnAgent(t *testing.T) {
@@ -210,4 +261,9 @@ func TestGeneratingAsAnAgent(t *testing.T) {
 	w = do(e, newRequest("POST", "/v1/agents", `{"id":"other","messages":5}`))
 	require.Equal(t, http.StatusBadRequest, w.Code)
 	require.NotContains(t, e.agents, "other", "nothing is made of a request that is wrong")
+
+	e.refuse = &infer.Error{Code: infer.CodeContextLength, Message: "Too long."}
+	w = do(e, newRequest("POST", "/v1/agents", `{"id":"other","messages":[{"role":"user","content":"Hello"}]}`))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.NotContains(t, e.agents, "other", "nor of one that cannot be evaluated, so that it can be made again")
 }
