@@ -241,7 +241,7 @@ func printForgotten(w io.Writer, raw []byte, inv invocation) error {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s is forgotten; %s are free on disk.\n", inv.agents.agent, humanize.IBytes(uint64(f.Bytes)))
+	_, err := fmt.Fprintf(w, "%s is forgotten, which freed %s on disk.\n", inv.agents.agent, humanize.IBytes(uint64(f.Bytes)))
 	return err
 }
 
