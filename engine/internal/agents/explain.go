@@ -14,8 +14,9 @@ const shown = 60
 // explain says where a prompt parts from a conversation, whose first n tokens it has.
 func (r *Registry) explain(was []Token, p Prompt, n int) *infer.Miss {
 	m := &infer.Miss{Reason: infer.MissChanged, Tokens: min(len(was), len(p.Tokens)) - n}
-	before, now := r.render(was[n:]), r.render(p.Tokens[n:])
-	at, both := r.inText(p, n), alike(before, now)
+	begun := unfinished(r.render(p.Tokens[:n])) // tokens may part within a character
+	before, now := begun+r.render(was[n:]), begun+r.render(p.Tokens[n:])
+	at, both := r.inText(p, n)-len(begun), alike(before, now)
 	retold := both == len(before) || both == len(now) // the text is the same as far as it goes
 	if !retold {
 		at += both // tokens part before texts do
@@ -42,6 +43,19 @@ func (r *Registry) inText(p Prompt, n int) int {
 		at -= len(start) // a start token that the text lacks
 	}
 	return at
+}
+
+// unfinished returns what a text has of a character whose end it lacks.
+func unfinished(text string) string {
+	for at := len(text) - 1; at >= max(0, len(text)-utf8.UTFMax); at-- {
+		if utf8.RuneStart(text[at]) {
+			if !utf8.FullRuneInString(text[at:]) {
+				return text[at:]
+			}
+			break
+		}
+	}
+	return ""
 }
 
 // alike returns how many bytes two texts have in common, in whole characters.

@@ -233,3 +233,111 @@ func TestAgentsOutliveTheProcess(t *testing.T) {
 	broken.Load(memory)
 	require.Len(t, broken.List(), 1)
 }
+
+// A request may come before what is remembered has been read.
+func TestWhoCameBeforeTheStoreWasOpen(t *testing.T) {
+	memory := newNotes()
+	r, _ := registry()
+	r.Load(memory)
+	long := strings.Repeat("a long question. ", 20)
+	c := r.Claim(Prompt{Agent: "one", Tool: "tool", Tokens: single(long), Plain: true})
+	r.Settle(c, Result{Tokens: single(long), Prompt: len(long)})
+	r.Pin("one", true)
+	created := r.List()[0].Created
+	memory.write()
+
+	for name, early := range map[string]func(*Registry) int{
+		"it waits": func(r *Registry) int { ask(r, "one", long); return 1 },
+		"it is answered": func(r *Registry) int {
+			r.Settle(ask(r, "one", long+"more"), Result{Tokens: single(long + "more"), Prompt: len(long) + 4})
+			return 2
+		},
+	} {
+		again, later := registry()
+		later.at = later.at.Add(time.Hour)
+		requests := early(again)
+		again.Load(memory)
+		e, ok := again.Get("one")
+		require.True(t, ok, name)
+		require.Equal(t, requests, e.Requests, name)
+		require.True(t, e.Pinned, name)
+		require.Equal(t, "tool", e.Tool, name)
+		require.Equal(t, created, e.Created, name)
+		require.Equal(t, string(bytesOf(e.Conversation))[:len(long)], long, name)
+		_, n := again.Continued("one", long+"and more", isEnd)
+		require.Equal(t, requests == 1, n > 0, "%s: how its conversation came about is as known as before", name)
+	}
+}
+
+func bytesOf(tokens []Token) (text []byte) {
+	for _, t := range tokens {
+		text = piece(text, t)
+	}
+	return text
+}
+
+// What was written for an agent after its last answer is remembered, too.
+func TestWhatWasWrittenIsRemembered(t *testing.T) {
+	memory := newNotes()
+	r, _ := registry()
+	r.Load(memory)
+	r.Settle(ask(r, "one", "hello"), Result{Tokens: single("hello"), Prompt: 5})
+	memory.write()
+	r.Wrote("one", 1000)
+	memory.write()
+	again, _ := registry()
+	again.Load(memory)
+	e, _ := again.Get("one")
+	require.EqualValues(t, 1000, e.WrittenBytes)
+	require.EqualValues(t, 1000, again.Savings().Total.WrittenBytes)
+}
+
+// Of a conversation and its forks, somebody without a name goes on with the first.
+func TestAForkIsNotTakenForTheFirst(t *testing.T) {
+	long := strings.Repeat("a long question. ", 20)
+	for range 20 { // maps have no order
+		r, _ := registry()
+		r.Settle(ask(r, "z", long), Result{Tokens: single(long), Prompt: len(long)})
+		for _, fork := range []string{"a", "b", "c"} {
+			require.True(t, r.Create(fork, "", single(long), true))
+		}
+		require.Equal(t, "z", ask(r, "", long+"and more").Agent)
+		r.Settle(ask(r, "b", long+"and"), Result{Tokens: single(long + "and"), Prompt: len(long)})
+		require.Equal(t, "b", ask(r, "", long+"and more").Agent, "but rather with the longest")
+	}
+}
+
+func TestAForkHasTheTokensOfTheFirst(t *testing.T) {
+	r, _ := registry()
+	told := slices.Concat(single(strings.Repeat("be kind. ", 20)), []Token{pair}, single("b"))
+	talk(r, "one", told, true)
+	e, _ := r.Get("one")
+	require.True(t, r.Create("two", "", e.Conversation, e.Plain))
+	tokens, _ := r.Continued("two", strings.Repeat("be kind. ", 20)+"aab, and more", isEnd)
+	require.Equal(t, told, tokens)
+}
+
+// Requests that end after their agent was forgotten leave no agent behind, but count.
+func TestAnAgentForgottenMeanwhile(t *testing.T) {
+	r, _ := registry()
+	c := ask(r, "one", "hello")
+	require.True(t, r.Forget("one"))
+	require.Nil(t, r.Settle(c, Result{Tokens: single("hello"), Prompt: 5, Cached: 2}))
+	r.Wrote("one", 7)
+	require.Empty(t, r.List())
+	require.Equal(t, infer.Saved{PromptTokens: 5, CachedTokens: 2, WrittenBytes: 7}, r.Savings().Total.Saved)
+}
+
+func TestOldDaysLeaveTheLedger(t *testing.T) {
+	memory := newNotes()
+	r, c := registry()
+	r.Load(memory)
+	for range 2 * keptDays {
+		r.Settle(ask(r, "one", "hello"), Result{Tokens: single("hello"), Prompt: 5})
+		c.at = c.at.Add(24 * time.Hour)
+		memory.write()
+	}
+	require.Len(t, r.Savings().Days, keptDays)
+	require.Len(t, memory.Recall(dayPrefix), keptDays)
+	require.Equal(t, c.at.Add(-24*time.Hour).Format(time.DateOnly), r.Savings().Days[0].Day)
+}
