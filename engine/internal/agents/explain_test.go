@@ -130,6 +130,9 @@ func TestWhatIsGoneIsToldOfBeforeASmallChange(t *testing.T) {
 	m = turn(r, "one", said(long, "Where have you been all those years, then?"), 900)
 	require.Nil(t, m, "less than a block")
 
+	m = turn(r, "one", said(long[:400], strings.Repeat("what else? ", 100)), 0)
+	require.Equal(t, infer.MissChanged, m.Reason, "a large change before what is gone")
+
 	text := rendered(said(long))
 	c := r.Claim(Prompt{Agent: "two", Tokens: bytewise(text), Text: text})
 	r.Settle(c, Result{Tokens: bytewise(text), Prompt: len(text)})
