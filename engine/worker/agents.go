@@ -107,6 +107,7 @@ func (l *loop) query(q wire.Query) {
 	case wire.OpCreate:
 		l.create(q, q.Agent, nil, true)
 	case wire.OpFork:
+		q.Tool = e.Tool
 		l.create(q, q.To, e.Conversation, e.Plain)
 	case wire.OpPin:
 		l.pinAgent(e, q.On)

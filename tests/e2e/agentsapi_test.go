@@ -82,6 +82,7 @@ func TestAgentsByAPI(t *testing.T) {
 	var fork agentSays
 	in.call("POST", "/v1/agents/ann/fork", `{"id":"cid"}`, http.StatusCreated, &fork)
 	require.Equal(t, made.Tokens, fork.Tokens)
+	require.Equal(t, made.Tool, fork.Tool)
 	require.False(t, fork.Pinned)
 	in.call("POST", "/v1/agents/ann/fork", `{"id":"cid"}`, http.StatusConflict, nil)
 	forked := in.generates("cid", system, says("user", "What is tea?"), says("assistant", answer), says("user", "And coffee?"), says("assistant", next.Choices[0].Message.Content), says("user", "And milk?"))
