@@ -185,6 +185,8 @@ func TestSavingStopsAndComesBack(t *testing.T) {
 		f.store = theStore(t, dir)
 		f.stopsSaving(t, guide)
 	}
+	// That waits, too.
+	t.Run("two instances on one folder of kept KV", func(t *testing.T) { onOneFolder(t, guide) })
 	for _, f := range all {
 		f.savesAgain(t, guide)
 	}
@@ -238,7 +240,6 @@ func (f *faulty) savesAgain(t *testing.T, guide *guideAsked) {
 
 // What is kept has never more bytes than the quota, whoever looks and whenever.
 func TestQuotaIsNeverExceeded(t *testing.T) {
-	t.Parallel()
 	const quota = 5 << 20 // a few files
 	guide, dir := newGuideAsked(t), t.TempDir()
 	in := start(t, setup{dataDir: dir, args: []string{"--keep-quota", fmt.Sprint(quota)}})
@@ -294,11 +295,10 @@ func bytesAtOnce(dataDir string) (bytes int64) {
 	return bytes
 }
 
-// Two instances whose data folders have the same folder of kept KV: the second serves,
-// and says that it does not keep anything, and why.
-func TestTwoInstancesOnOneFolderOfKeptKV(t *testing.T) {
-	t.Parallel()
-	guide, one, other := newGuideAsked(t), t.TempDir(), t.TempDir()
+// onOneFolder has two instances whose data folders have the same folder of kept KV: the
+// second serves, and says that it does not keep anything, and why.
+func onOneFolder(t *testing.T, guide *guideAsked) {
+	one, other := t.TempDir(), t.TempDir()
 	first := start(t, setup{dataDir: one})
 	first.await("it keeps", func() bool { return first.health().State == "ready" && first.kept().On })
 	require.NoError(t, os.Symlink(filepath.Join(one, "kv"), filepath.Join(other, "kv")))
@@ -343,7 +343,6 @@ var damages = []struct {
 
 // TestDamagedFilesAreNotUsed damages a file of each conversation, in another way each.
 func TestDamagedFilesAreNotUsed(t *testing.T) {
-	t.Parallel()
 	guide, dir := newGuideAsked(t), t.TempDir()
 	begin := func() *instance {
 		in := start(t, setup{dataDir: dir})
@@ -402,7 +401,6 @@ func TestDamagedFilesAreNotUsed(t *testing.T) {
 // TestForeignKVIsDisproved gives a file what was computed for another prompt, and
 // checksums that fit: only who computes with it can see that.
 func TestForeignKVIsDisproved(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	begin := func() *instance {
 		in := start(t, setup{dataDir: dir, args: []string{"--shape", "tiny"}})

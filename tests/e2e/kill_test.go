@@ -24,7 +24,9 @@ import (
 )
 
 const (
-	killRounds = 20 // in an ordinary run; SAMOVAR_KILL_ROUNDS is another number
+	// killRounds is for an ordinary run. SAMOVAR_KILL_ROUNDS is another number: 200 take
+	// about ten minutes, which is all that go test gives without -timeout.
+	killRounds = 20
 	talkers    = 3
 	// block is how many tokens a file has, which is the most that a kill may cost.
 	block = 256
