@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,9 +123,23 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 		case "kill":
 			os.Exit(139)
 		case "die":
-			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "last words", Tokens: 2}})
-			fmt.Fprintln(os.Stderr, "worker: segmentation fault")
-			os.Exit(139)
+			words := []string{"last ", "words ", "and ", "more"}
+			for i := len(m.Said); i < len(words); i++ {
+				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: words[i], Tokens: 1}, Token: int32(100 + i)})
+				if starts == 1 && i == 1 {
+					fmt.Fprintln(os.Stderr, "worker: segmentation fault")
+					os.Exit(139)
+				}
+			}
+			if len(m.Said) > 0 && !slices.Equal(m.Said, []int32{100, 101}) {
+				os.Exit(9)
+			}
+			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{End: &infer.End{Reason: infer.FinishStop}}})
+		case "kill when there are two": // and not alone
+			if starts < 3 {
+				os.Exit(139)
+			}
+			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "alive", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
 		case "wait":
 		default:
 			for _, word := range strings.SplitAfter(say, " ") {

@@ -141,3 +141,30 @@ func served(e *Engine) *Engine {
 	e.status.LoadTime = time.Second
 	return e
 }
+
+// What only was there when another killed the worker goes on.
+func TestBystandersOutliveAPoison(t *testing.T) {
+	e := open(t, fakeConfig(t, "good"))
+	reach(t, e, infer.StateReady)
+	var bystanders []<-chan generated
+	for i := range 3 {
+		bystanders = append(bystanders, generate(context.Background(), e, ask(fmt.Sprint("good", i), "kill when there are two")))
+	}
+	poison := generate(context.Background(), e, ask("poison", "kill"))
+	for _, b := range bystanders {
+		g := <-b
+		require.NoError(t, g.err)
+		text, end, err := collect(g.stream)
+		require.ErrorIs(t, err, io.EOF)
+		require.NotNil(t, end)
+		require.Equal(t, "alive", text)
+		g.stream.Close()
+	}
+	g := <-poison
+	if g.err == nil {
+		_, _, g.err = collect(g.stream)
+	}
+	require.ErrorContains(t, g.err, "died twice")
+	reach(t, e, infer.StateReady)
+	require.Zero(t, inFlight(e))
+}

@@ -27,14 +27,25 @@ type roster struct {
 	// closed is why nothing is taken; nil while there is a worker or a next one is
 	// expected.
 	closed error
-	pulse  wire.Pulse
+	// suspect is tried alone: nothing else is submitted until something comes of it.
+	suspect *stream
+	// progress counts what was delivered.
+	progress uint64
+	pulse    wire.Pulse
 	// steps sums up the workers that are gone.
 	steps infer.Steps
 }
 
-// maxDeaths is how many workers may die with a request before it is taken for the
-// cause.
-const maxDeaths = 2
+// When a request is taken for the cause of workers' deaths. After suspectDeaths in a
+// row that it was there for, with nothing coming of it in between, it is tried alone:
+// with no other that nothing has come of yet. After aloneDeaths alone it is failed. What
+// was only there, too, goes on.
+const (
+	suspectDeaths = 2
+	aloneDeaths   = 2
+	// maxResumes bounds how often a request is submitted again, whatever comes of it.
+	maxResumes = 250
+)
 
 func newRoster(cfg admit.Config) *roster {
 	return &roster{gate: admit.New(cfg), streams: map[string]*stream{},
@@ -49,7 +60,7 @@ func (r *roster) add(req infer.Request) (*stream, error) {
 			Message: "The request cannot be handed to the engine.", Hint: "Make it smaller."}
 	}
 	s := newStream(req.ID)
-	s.frame, s.deadline = frame, req.Deadline
+	s.request, s.deadline = req, req.Deadline
 	s.cancel = func() { r.drop(s) }
 	l, err := r.admit(s, req, time.Now())
 	if err != nil {
@@ -59,6 +70,77 @@ func (r *roster) add(req infer.Request) (*stream, error) {
 		l.send(frame)
 	}
 	return s, nil
+}
+
+// submission is a frame on its way to a worker.
+type submission struct {
+	link   *link
+	frames [][]byte
+}
+
+func (s submission) send() {
+	for _, f := range s.frames {
+		s.link.send(f)
+	}
+}
+
+// due returns what is to be submitted now: all that the worker does not have, or one
+// suspect alone. The lock is held; what is returned is sent without it.
+func (r *roster) due() submission {
+	d := submission{link: r.link}
+	if r.link == nil || r.suspect != nil {
+		return d
+	}
+	waiting := r.inOrder()
+	suspects := slices.DeleteFunc(slices.Clone(waiting), func(s *stream) bool { return s.deaths < suspectDeaths })
+	if len(suspects) > 0 {
+		if slices.ContainsFunc(waiting, func(s *stream) bool { return s.submitted && s.stuck }) {
+			return d // as soon as something has come of what the worker has
+		}
+		r.suspect = suspects[0]
+		waiting = suspects[:1]
+	}
+	for _, s := range waiting {
+		if s.submitted {
+			continue
+		}
+		s.submitted, s.stuck = true, true
+		frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: s.request, Said: s.said})
+		if err == nil { // it was small enough before, and an answer is
+			d.frames = append(d.frames, frame)
+		}
+	}
+	return d
+}
+
+// moved takes note that something came of a request, or that it is gone. The lock is
+// held.
+func (r *roster) moved(s *stream) submission {
+	s.stuck, s.deaths, s.alone = false, 0, 0
+	if r.suspect == s {
+		r.suspect = nil
+	}
+	if r.suspect == nil && r.unsubmitted() {
+		return r.due()
+	}
+	return submission{}
+}
+
+// unsubmitted says whether a request waits though there is a worker. The lock is held.
+func (r *roster) unsubmitted() bool {
+	for _, s := range r.streams {
+		if !s.submitted {
+			return r.link != nil
+		}
+	}
+	return false
+}
+
+// progressed returns a number that grows whenever something comes of requests.
+func (r *roster) progressed() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.progress
 }
 
 func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, error) {
@@ -77,11 +159,15 @@ func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, erro
 		return nil, refused
 	}
 	r.arrived++
-	s.number = r.arrived
+	s.number, s.arrived = r.arrived, now
 	r.streams[s.id] = s
 	if !s.deadline.IsZero() {
 		s.expiry = time.AfterFunc(s.deadline.Sub(now), func() { r.expire(s) })
 	}
+	if r.link == nil || r.suspect != nil {
+		return nil, nil
+	}
+	s.submitted, s.stuck = true, true
 	return r.link, nil
 }
 
@@ -126,6 +212,10 @@ func (r *roster) remove(s *stream) bool {
 func (r *roster) drop(s *stream) {
 	r.mu.Lock()
 	known, l := r.remove(s), r.link
+	var d submission
+	if known {
+		d = r.moved(s)
+	}
 	r.mu.Unlock()
 	if !known || l == nil {
 		return
@@ -133,13 +223,14 @@ func (r *roster) drop(s *stream) {
 	if frame, err := wire.Append(nil, wire.KindCancel, wire.Cancel{ID: s.id}); err == nil {
 		l.send(frame)
 	}
+	d.send()
 }
 
 // expire ends a request whose client waits no longer, if it waits for a worker. If
 // a worker has it, that decides: it may have begun.
 func (r *roster) expire(s *stream) {
 	r.mu.Lock()
-	gone := r.link == nil && r.remove(s)
+	gone := !s.submitted && !s.delivered && r.remove(s)
 	r.mu.Unlock()
 	if gone {
 		s.fail(errTooLate)
@@ -160,30 +251,44 @@ func (r *roster) open(l *link, c admit.Capacity) {
 	defer r.mu.Unlock()
 	r.gate.SetCapacity(c)
 	r.gate.Resume()
-	r.link, r.closed = l, nil
-	for _, s := range r.inOrder() {
-		l.backlog = append(l.backlog, s.frame)
+	r.link, r.closed, r.suspect = l, nil, nil
+	for _, s := range r.streams {
+		s.submitted = false
 	}
+	l.backlog = r.due().frames
 }
 
-// lost takes note of a worker's death (err is what its requests are told). Those
-// that nothing was delivered of stay, unless they have met too many deaths.
+// lost takes note of a worker's death; err is why. Its requests stay for the next one,
+// but for one that has shown to be the cause.
 func (r *roster) lost(err error, resumes time.Time) {
 	r.mu.Lock()
 	r.link = nil
 	r.steps = r.steps.Plus(r.pulse.Steps)
-	r.pulse = wire.Pulse{}
+	r.pulse, r.suspect = wire.Pulse{}, nil
 	failed := map[*stream]error{}
+	had := 0
 	for _, s := range r.streams {
-		s.deaths++
+		if s.submitted && s.stuck {
+			had++
+		}
+	}
+	for _, s := range r.streams {
+		if s.submitted && s.stuck {
+			s.deaths++
+			if had == 1 {
+				s.alone++
+			}
+		}
+		if s.submitted {
+			s.resumes++
+		}
+		s.submitted = false
 		switch {
-		case s.delivered:
-			failed[s] = err
-		case s.deaths >= maxDeaths:
+		case s.alone >= aloneDeaths, s.resumes > maxResumes:
 			failed[s] = &infer.Error{Code: infer.CodeInternal, Err: err,
-				Message: "The engine died twice while it worked on this request.",
+				Message: "The engine died twice while it worked on this request and nothing else.",
 				Hint:    "The request may be the cause: change it before you send it again."}
-		case !s.deadline.IsZero() && time.Now().After(s.deadline):
+		case !s.delivered && !s.deadline.IsZero() && time.Now().After(s.deadline):
 			failed[s] = errTooLate
 		}
 	}
@@ -260,28 +365,44 @@ func (r *roster) output(m wire.Output) {
 		r.mu.Unlock()
 		return
 	}
+	var d submission
 	if ev.Text != "" || ev.Tokens > 0 {
-		s.delivered, s.frame = true, nil
+		if !s.delivered {
+			s.first = time.Now()
+		}
+		s.delivered = true
+		r.progress++
+		if ev.End == nil {
+			s.said = append(s.said, m.Token)
+		}
 		r.gate.Advanced(m.ID, ev.Tokens)
 	}
 	if ev.End != nil {
 		r.gate.Ended(m.ID, ev.End.Usage)
 		r.remove(s)
+		s.account(ev.End)
+	}
+	if s.delivered || ev.End != nil {
+		d = r.moved(s)
 	}
 	r.mu.Unlock()
 	s.push(ev)
+	d.send()
 }
 
 func (r *roster) rejected(m wire.Rejected) {
 	r.mu.Lock()
 	s := r.streams[m.ID]
+	var d submission
 	if s != nil {
 		r.remove(s)
+		d = r.moved(s)
 	}
 	r.mu.Unlock()
 	if s != nil {
 		s.fail(&m.Error)
 	}
+	d.send()
 }
 
 func (r *roster) pulsed(p wire.Pulse, now time.Time) {

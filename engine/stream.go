@@ -16,15 +16,23 @@ type stream struct {
 	id     string
 	cancel func() // tells the roster
 
-	// These are the roster's: the order of arrival; the frame that submits the
-	// request, as long as it may have to be submitted again; how many workers died
-	// while they had it; whether the client has been given anything.
+	// These are the roster's: the order of arrival; the request, and the tokens of its
+	// answer that were delivered, to submit it again with; when the first was.
 	number    uint64
-	frame     []byte
-	deaths    int
+	request   infer.Request
+	said      []int32
 	delivered bool
+	arrived   time.Time
+	first     time.Time
 	deadline  time.Time
 	expiry    *time.Timer // nil without a deadline
+	// submitted says that the worker there is has it, stuck that nothing has come of
+	// that yet. deaths counts workers that died with it like that, one after the
+	// other; alone those that had nothing else.
+	submitted, stuck bool
+	deaths, alone    int
+	// resumes is how often it was submitted again.
+	resumes int
 
 	mu       sync.Mutex
 	accepted infer.Usage
@@ -109,6 +117,16 @@ func (s *stream) push(e infer.Event) {
 	}
 	s.mu.Unlock()
 	s.notify()
+}
+
+// account makes the times of a request that several workers had its client's: from its
+// arrival here, pauses included. The last worker knows only its own part.
+func (s *stream) account(e *infer.End) {
+	if s.resumes == 0 || s.first.IsZero() {
+		return
+	}
+	e.Anatomy.TTFT = s.first.Sub(s.arrived)
+	e.Anatomy.Decode = time.Since(s.first)
 }
 
 // fail ends the stream, unless it has ended already.

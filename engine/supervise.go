@@ -24,7 +24,8 @@ import (
 const (
 	// maxBackoff bounds the pause before a restart: 0, 1, 2, 4, 8, 16, 16 … s.
 	maxBackoff = 16 * time.Second
-	// restartBudget deaths within budgetWindow are too many.
+	// restartBudget deaths within budgetWindow, with nothing delivered in between, are
+	// too many.
 	restartBudget = 8
 	budgetWindow  = 10 * time.Minute
 	// loadAttempts is how often a worker may die while loading, which it does
@@ -75,7 +76,7 @@ func (e *Engine) supervise(ctx context.Context) error {
 	var deaths []time.Time
 	served := false
 	for {
-		start := time.Now()
+		start, before := time.Now(), e.roster.progressed()
 		w, err := e.start(ctx)
 		if err == nil {
 			served = true
@@ -84,6 +85,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if e.roster.progressed() > before {
+			deaths = nil // it was of use
 		}
 		deaths = recent(append(deaths, time.Now()))
 		if f := final(err, len(deaths), served); f != nil {

@@ -57,8 +57,10 @@ type job struct {
 	paused *sequence
 	// restore brings back what is kept of its prompt; nil if nothing is, or no more.
 	restore *restore
-	// answered is how many of tokens are of its answer: it was paused after them.
+	// answered is how many of tokens are of its answer: it was paused after them, or
+	// they were said by a worker that is gone.
 	answered int
+	said     []llama.Token
 }
 
 // cells is the most KV cells that the job can come to need. The last token of
@@ -69,6 +71,16 @@ func (j *job) cells() int { return len(j.tokens) - j.answered + j.maxTokens - 1 
 // those of its prompt and of the next headroom tokens of its answer.
 func (j *job) room(evaluated, headroom int) int {
 	return min(j.cells(), max(evaluated, len(j.tokens))+headroom)
+}
+
+// goOn has the job go on behind tokens of its answer that its client has already.
+func (j *job) goOn(said []llama.Token, context int) *infer.Error {
+	if len(said) >= j.maxTokens || len(j.tokens)+len(said) >= context {
+		return &infer.Error{Code: infer.CodeInternal, Message: "The answer cannot be gone on with: it is longer than it may be."}
+	}
+	j.said, j.answered = said, len(said)
+	j.tokens = append(j.tokens, said...)
+	return nil
 }
 
 // sequence is a job that is bound to a sequence of the context. Only the loop

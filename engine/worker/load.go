@@ -85,7 +85,7 @@ func (e *engine) connect(box *outbox, ended func(*ticket)) {
 
 // start submits a request beside the caller, which is the only one and is done
 // before close is called.
-func (e *engine) start(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
+func (e *engine) start(ctx context.Context, t *ticket, r wire.Submit, arrived time.Time) {
 	ctx, t.stopPreparing = context.WithCancel(ctx)
 	t.onCancel = e.loop.cancel
 	e.preparing.Go(func() {
@@ -102,14 +102,17 @@ func (e *engine) start(ctx context.Context, t *ticket, r infer.Request, arrived 
 }
 
 // submit prepares a request and hands it to the loop.
-func (e *engine) submit(ctx context.Context, t *ticket, r infer.Request, arrived time.Time) {
-	j, failed := e.preparer.prepare(ctx, t, r, arrived)
+func (e *engine) submit(ctx context.Context, t *ticket, r wire.Submit, arrived time.Time) {
+	j, failed := e.preparer.prepare(ctx, t, r.Request, arrived)
+	if failed == nil {
+		failed = j.goOn(r.Said, e.preparer.contextTokens)
+	}
 	if failed != nil {
 		e.loop.reject(t, *failed)
 		e.loop.flush()
 		return
 	}
-	e.preparer.send(wire.KindAccepted, wire.Accepted{ID: t.id, Usage: infer.Usage{PromptTokens: len(j.tokens)}})
+	e.preparer.send(wire.KindAccepted, wire.Accepted{ID: t.id, Usage: infer.Usage{PromptTokens: j.promptTokens()}})
 	select {
 	case e.loop.inbox <- j:
 	case <-ctx.Done():
@@ -120,10 +123,13 @@ func (e *engine) submit(ctx context.Context, t *ticket, r infer.Request, arrived
 // backend makes a llama.Context a Backend.
 type backend struct{ *llama.Context }
 
-func (b backend) NewSampler(p llama.SamplerParams) (Sampler, error) {
+func (b backend) NewSampler(p llama.SamplerParams, chosen []llama.Token) (Sampler, error) {
 	s, err := b.Context.NewSampler(p)
 	if err != nil {
 		return nil, err
+	}
+	for _, t := range chosen {
+		s.Accept(t)
 	}
 	return s, nil
 }

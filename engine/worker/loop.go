@@ -34,8 +34,8 @@ type Backend interface {
 	Verify(seq int) error
 	// Len returns how many tokens a sequence holds.
 	Len(seq int) int
-	// NewSampler returns a sampler for one sequence.
-	NewSampler(p llama.SamplerParams) (Sampler, error)
+	// NewSampler returns a sampler for one sequence that has chosen these tokens already.
+	NewSampler(p llama.SamplerParams, chosen []llama.Token) (Sampler, error)
 }
 
 // Sampler chooses tokens for one sequence.
@@ -355,8 +355,8 @@ func (l *loop) computed(plan sched.Step) {
 	}
 	l.pool.Place(placed)
 	for _, c := range plan.Prefill {
-		if s := l.bySeq(c.Seq); s.answered == 0 {
-			s.prefilled += c.Rows
+		if s := l.bySeq(c.Seq); s.answered == len(s.said) { // else it was counted before it was paused
+			s.prefilled += max(0, min(l.evaluated(s), s.promptTokens())-(l.evaluated(s)-c.Rows))
 		}
 	}
 }
@@ -474,7 +474,7 @@ func (l *loop) sample(s *sequence, row int, now time.Time) {
 		l.noteEnd(s, row)
 		l.finish(s, reason, "", text+s.text.Flush(), 1)
 	default:
-		l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}})
+		l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}, Token: token})
 	}
 }
 

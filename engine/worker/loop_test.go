@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type fakeBackend struct{ *llamatest.Fake }
 
-func (b fakeBackend) NewSampler(p llama.SamplerParams) (Sampler, error) {
+func (b fakeBackend) NewSampler(p llama.SamplerParams, chosen []llama.Token) (Sampler, error) {
 	s, err := b.Fake.NewSampler(p)
 	if err != nil {
 		return nil, err

@@ -64,12 +64,16 @@ func (l *loop) seat(j *job) bool {
 	now := time.Now()
 	s := j.paused
 	if s == nil {
-		sampler, err := l.backend.NewSampler(j.sampling)
+		sampler, err := l.backend.NewSampler(j.sampling, j.said)
 		if err != nil {
 			l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
 			return true
 		}
-		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now}
+		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now, completed: len(j.said)}
+		for _, t := range j.said { // of which the client has the text
+			l.piece = l.vocab.Piece(l.piece[:0], t)
+			s.text.Push(l.piece)
+		}
 	}
 	if j.restore != nil && match.Tokens < j.restore.from {
 		j.stopRestore() // what was in the pool has left since

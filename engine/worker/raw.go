@@ -46,7 +46,7 @@ func (l *loop) raw(rows, tokens, prompt int) (time.Duration, error) {
 	next := make([]llama.Token, rows)
 	for seq := range samplers {
 		var err error
-		if samplers[seq], err = l.backend.NewSampler(llama.SamplerParams{TopP: 1, RepeatPenalty: 1}); err != nil {
+		if samplers[seq], err = l.backend.NewSampler(llama.SamplerParams{TopP: 1, RepeatPenalty: 1}, nil); err != nil {
 			return 0, err
 		}
 		defer samplers[seq].Close()

@@ -113,7 +113,7 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 			}
 			// The parent bounds how many there are. The reader itself must not
 			// wait: cancels and the parent's end come the same way.
-			eng.start(ctx, r.ticket(m.Request.ID), m.Request, time.Now())
+			eng.start(ctx, r.ticket(m.Request.ID), m, time.Now())
 		case wire.KindCancel:
 			var m wire.Cancel
 			if err := f.Decode(&m); err != nil {

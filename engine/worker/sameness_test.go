@@ -97,8 +97,8 @@ type recordingSampler struct {
 	to *[]llama.Token
 }
 
-func (r *recorder) NewSampler(p llama.SamplerParams) (Sampler, error) {
-	s, err := r.backend.NewSampler(p)
+func (r *recorder) NewSampler(p llama.SamplerParams, chosen []llama.Token) (Sampler, error) {
+	s, err := r.backend.NewSampler(p, chosen)
 	r.chosen = append(r.chosen, new([]llama.Token))
 	return recordingSampler{s, r.chosen[len(r.chosen)-1]}, err
 }

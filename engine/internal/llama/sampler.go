@@ -123,6 +123,13 @@ func (s *Sampler) Sample(row int) (Token, error) {
 	return t, nil
 }
 
+// Accept takes note of a token as if the sampler had chosen it.
+func (s *Sampler) Accept(t Token) {
+	if s.chain != 0 && s.ctx.model.valid(t) {
+		yzma.SamplerAccept(s.chain, yzma.Token(t))
+	}
+}
+
 // Close frees the sampler.
 func (s *Sampler) Close() {
 	if s.chain != 0 {

@@ -109,6 +109,9 @@ type Failed struct {
 // Submit hands a request to the worker.
 type Submit struct {
 	Request infer.Request `json:"request"`
+	// Said are the tokens of its answer that another worker has sampled and sent: the
+	// answer goes on behind them.
+	Said []int32 `json:"said,omitempty"`
 }
 
 // Cancel ends a request; unknown ids are ignored.
@@ -126,6 +129,8 @@ type Accepted struct {
 type Output struct {
 	ID    string      `json:"id"`
 	Event infer.Event `json:"event"`
+	// Token is the one that was sampled, if Event counts one and is not the last.
+	Token int32 `json:"token,omitempty"`
 }
 
 // Rejected ends a request with an error.
