@@ -62,6 +62,8 @@ func run(ctx context.Context, p Process) error {
 		return benchResume(ctx, p, inv, settings, where)
 	case cmdBenchStress:
 		return benchStress(ctx, p, inv, settings, where)
+	case cmdPS, cmdStart, cmdStop, cmdRestart:
+		return control(ctx, p, inv, settings)
 	}
 	if inv.agents != (agentsCall{}) {
 		return agents(ctx, p, inv, settings)

@@ -21,6 +21,10 @@ type commandLine struct {
 	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve a model on this machine (what a bare samovar does)."`
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Doctor  doctorFlags  `cmd:"" help:"Check this machine, the data folder and the kept KV, and say what to do."`
+	PS      controlFlags `cmd:"" name:"ps" help:"Say what the samovar that runs serves."`
+	Start   controlFlags `cmd:"" help:"Start its engine."`
+	Stop    controlFlags `cmd:"" help:"Stop its engine and save everything; the API stays up and says so."`
+	Restart controlFlags `cmd:"" help:"Have another engine take over: requests wait for it and go on there."`
 	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
@@ -102,6 +106,10 @@ const (
 	cmdVersion     = "version"
 	cmdDoctor      = "doctor"
 	cmdAgents      = "agents"
+	cmdPS          = "ps"
+	cmdStart       = "start"
+	cmdStop        = "stop"
+	cmdRestart     = "restart"
 	cmdBenchDecode = "bench decode"
 	cmdBenchBatch  = "bench batch"
 	cmdBenchResume = "bench resume"
@@ -159,7 +167,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	return invocation{
 		command: parsed.Command(),
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
+		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.PS.JSON || cl.Start.JSON || cl.Stop.JSON || cl.Restart.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
 		repair:  cl.Doctor.Repair,
 		flags:   settingsOf(parsed),
 		agents:  called,
@@ -215,8 +223,6 @@ var planned = map[string]string{
 	"pull":   "download a GGUF file and give its path to samovar serve --model",
 	"models": "ask GET /v1/models what is served",
 	"rm":     "delete the model's file",
-	"ps":     "ask GET /health what runs",
-	"stop":   "press Ctrl-C where it runs, or send SIGTERM",
 	"launch": "set the tool's base URL as the README says",
 }
 

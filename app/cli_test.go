@@ -48,6 +48,8 @@ func TestParse(t *testing.T) {
 		{[]string{"version", "--json"}, invocation{command: cmdVersion, json: true}},
 		{[]string{"doctor", "--repair", "--addr", "x"}, invocation{command: cmdDoctor, repair: true, flags: map[string]string{"addr": "x"}}},
 		{[]string{"doctor", "--json"}, invocation{command: cmdDoctor, json: true}},
+		{[]string{"ps", "--json"}, invocation{command: cmdPS, json: true}},
+		{[]string{"stop", "--addr", "x"}, invocation{command: cmdStop, flags: map[string]string{"addr": "x"}}},
 		{[]string{"agents"}, invocation{command: "agents list", agents: agentsCall{verb: "list"}}},
 		{[]string{"agents", "--json", "--addr", "x"}, invocation{command: "agents list", json: true, agents: agentsCall{verb: "list"}, flags: map[string]string{"addr": "x"}}},
 		{[]string{"agents", "show", "list"}, invocation{command: "agents show <agent>", agents: agentsCall{verb: "show", agent: "list"}}},

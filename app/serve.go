@@ -8,7 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"reflect"
+	"sync"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -76,7 +80,38 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 	})
 	api := server.New(server.Options{Engine: eng, Version: engine.BuildVersion(), Log: log})
 	announce(p.Stderr, log, s, inv, model.ID, ln.Addr())
+	defer reloadOnHangup(p, inv, s, eng, log)()
 	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, eng.Serve)
+}
+
+// reloadOnHangup reads the settings again at each SIGHUP, until the function that it
+// returns is called. Those of the worker are applied; requests wait for the next one.
+// Of the others it says that they need a restart.
+func reloadOnHangup(p Process, inv invocation, now config.Settings, eng *engine.Engine, log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for range hangups {
+			s, _, err := resolve(inv.flags, p.LookupEnv)
+			if err != nil {
+				log.Error("the settings are wrong, and stay as they were", "err", err)
+				continue
+			}
+			s = tune(s)
+			log.Info("the settings were read again")
+			eng.Apply(engine.Settings{ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads})
+			now.ContextTokens, now.KVType, now.KVBytes, now.Threads = s.ContextTokens, s.KVType, s.KVBytes, s.Threads
+			if !reflect.DeepEqual(s, now) {
+				log.Warn("some settings have changed that need a new start of samovar")
+			}
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		done.Wait()
+	}
 }
 
 // keepSettings says where KV is kept, and how much of it.

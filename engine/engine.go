@@ -27,6 +27,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	status infer.Status
+	orders orders
 }
 
 // New returns an inert Engine.
@@ -34,7 +35,7 @@ func New(cfg Config) *Engine {
 	limits := admit.Config{MaxRequests: cmp.Or(cfg.QueueMax, DefaultQueueMax), MaxWait: cmp.Or(cfg.QueueWait, DefaultQueueWait)}
 	return &Engine{cfg: cfg, path: cfg.Model.Path, roster: newRoster(limits), status: infer.Status{
 		State: infer.StateStarting, Since: time.Now(), Model: infer.Model{ID: cfg.Model.ID},
-	}}
+	}, orders: orders{changed: make(chan struct{}, 1), moved: make(chan struct{})}}
 }
 
 // Status returns a snapshot. It never blocks on the worker.

@@ -101,6 +101,10 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 			ID string `json:"id"`
 		}
 		kind := read(&m)
+		if kind == wire.KindPing {
+			send(wire.KindPong, wire.Pong{})
+			continue
+		}
 		if kind == wire.KindCancel {
 			if strings.HasPrefix(m.ID, "watched") { // tell through a request that waits for it
 				send(wire.KindOutput, wire.Output{ID: "witness", Event: infer.Event{Text: "cancelled " + m.ID, End: &infer.End{Reason: infer.FinishStop}}})
@@ -141,6 +145,10 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 			}
 			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "alive", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
 		case "wait":
+		case "hang": // until it is stopped
+			if starts > 1 {
+				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "back", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
+			}
 		default:
 			for _, word := range strings.SplitAfter(say, " ") {
 				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: word, Tokens: 1}})

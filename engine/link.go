@@ -13,6 +13,7 @@ import (
 // comes back to the roster. It lives as long as its worker.
 type link struct {
 	roster *roster
+	watch  watchdog
 	// backlog is sent first. It is set before the link is in use.
 	backlog [][]byte
 	out     chan []byte   // frames to the worker
@@ -38,6 +39,20 @@ func (l *link) send(frame []byte) {
 	select {
 	case l.out <- frame:
 	case <-l.gone:
+	}
+}
+
+// ping asks the worker whether it lives, unless too much waits to be sent already.
+func (l *link) ping() bool {
+	frame, err := wire.Append(nil, wire.KindPing, wire.Ping{})
+	if err != nil {
+		return false
+	}
+	select {
+	case l.out <- frame:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -92,6 +107,8 @@ func (l *link) deal(f wire.Frame) error {
 		return decoded(f, l.answer)
 	case wire.KindAnswer:
 		return decoded(f, l.answerQuery)
+	case wire.KindPong:
+		return decoded(f, l.watch.answered)
 	default:
 		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -136,6 +137,18 @@ func (r *roster) unsubmitted() bool {
 	return false
 }
 
+// busy says whether the worker has a request.
+func (r *roster) busy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.streams {
+		if s.submitted {
+			return true
+		}
+	}
+	return false
+}
+
 // progressed returns a number that grows whenever something comes of requests.
 func (r *roster) progressed() uint64 {
 	r.mu.Lock()
@@ -258,9 +271,9 @@ func (r *roster) open(l *link, c admit.Capacity) {
 	l.backlog = r.due().frames
 }
 
-// lost takes note of a worker's death; err is why. Its requests stay for the next one,
+// lost takes note of a worker's end, or death; err is why. Its requests stay for the next one,
 // but for one that has shown to be the cause.
-func (r *roster) lost(err error, resumes time.Time) {
+func (r *roster) lost(died bool, err error, resumes time.Time) {
 	r.mu.Lock()
 	r.link = nil
 	r.steps = r.steps.Plus(r.pulse.Steps)
@@ -273,7 +286,7 @@ func (r *roster) lost(err error, resumes time.Time) {
 		}
 	}
 	for _, s := range r.streams {
-		if s.submitted && s.stuck {
+		if died && s.submitted && s.stuck {
 			s.deaths++
 			if had == 1 {
 				s.alone++
@@ -322,6 +335,35 @@ func (r *roster) close(err error) {
 		s.fail(err)
 	}
 }
+
+// shut lets nothing in any more, or again if err is nil. What is there goes on.
+func (r *roster) shut(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = err
+}
+
+// emptied waits until no request is left, or ctx is done.
+func (r *roster) emptied(ctx context.Context) {
+	tick := time.NewTicker(emptyEvery)
+	defer tick.Stop()
+	for {
+		r.mu.Lock()
+		n := len(r.streams)
+		r.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// emptyEvery is how often emptied looks.
+const emptyEvery = 20 * time.Millisecond
 
 // current returns the link to the worker, or nil.
 func (r *roster) current() *link {

@@ -48,23 +48,32 @@ func (f *failure) Unwrap() error { return f.err }
 
 // Serve supervises the worker until ctx is done, then stops it and waits. A
 // worker that cannot be had is no error of Serve: the state is then failed, with
-// the reason, and Serve waits for ctx.
+// the reason, and Serve waits for Start, or ctx. So it does when the engine is stopped.
 func (e *Engine) Serve(ctx context.Context) error {
-	err := e.supervise(ctx)
-	var f *failure
-	switch {
-	case ctx.Err() != nil:
-		e.setState(infer.StateStopped, "", "")
-		return nil
-	case errors.As(err, &f):
-		e.setState(infer.StateFailed, f.reason, f.hint)
-		e.cfg.Log.Error("the engine has failed", "model", e.cfg.Model.ID, "reason", f.reason, "hint", f.hint, "err", f.err)
-		<-ctx.Done()
-		e.setState(infer.StateStopped, "", "")
-		return nil
-	default:
-		return err
+	for ctx.Err() == nil {
+		run, end := context.WithCancel(ctx)
+		if !e.begin(end) {
+			end()
+			e.setState(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
+			e.pause(ctx)
+			continue
+		}
+		err := e.supervise(run)
+		stopped := run.Err() != nil
+		e.ended()
+		var f *failure
+		switch {
+		case stopped:
+		case errors.As(err, &f):
+			e.setState(infer.StateFailed, f.reason, f.hint)
+			e.cfg.Log.Error("the engine has failed", "model", e.cfg.Model.ID, "reason", f.reason, "hint", f.hint, "err", f.err)
+			e.pause(ctx)
+		default:
+			return err
+		}
 	}
+	e.setState(infer.StateStopped, "", "")
+	return nil
 }
 
 // supervise runs one worker after another. It returns a *failure, or when ctx
@@ -85,6 +94,10 @@ func (e *Engine) supervise(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if reason, ok := asPlanned(err); ok {
+			e.cfg.Log.Info("another engine takes over", "reason", reason)
+			continue
 		}
 		if e.roster.progressed() > before {
 			deaths = nil // it was of use
@@ -151,6 +164,7 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, &failure{reason: "The engine's folder could not be made: " + sentence(err), err: err}
 	}
+	c := e.config()
 	p, err := proc.Start(proc.Spec{Path: e.cfg.WorkerPath, Env: env, Dir: e.cfg.StateDir})
 	if err != nil {
 		return nil, &failure{reason: "The engine could not be started: " + sentence(err), hint: "Install Samovar again.", err: err}
@@ -159,7 +173,7 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 	w := &worker{process: p, frames: wire.NewReader(p.Out)}
 	stopKilling := context.AfterFunc(ctx, p.Kill)
 	defer stopKilling()
-	if err := e.load(w); err != nil {
+	if err := e.load(w, c); err != nil {
 		p.Stop(stopGrace)
 		e.setPID(0)
 		var f *failure
@@ -172,7 +186,7 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 }
 
 // load shakes hands and waits until the worker has loaded the model.
-func (e *Engine) load(w *worker) error {
+func (e *Engine) load(w *worker, c Config) error {
 	slow := time.AfterFunc(helloTimeout, w.process.Kill)
 	defer slow.Stop()
 	f, err := w.frames.Read()
@@ -193,7 +207,6 @@ func (e *Engine) load(w *worker) error {
 			hint: "Install both from the same release, or run `make build` again.",
 		}
 	}
-	c := e.cfg
 	if err := wire.Write(w.process.In, wire.KindLoad, wire.Load{
 		LibDir: c.LibDir, Path: e.path, ContextTokens: c.ContextTokens,
 		KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads, ChatTemplate: c.ChatTemplate, Keep: c.Keep.wire(),
@@ -250,20 +263,38 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 			<-stopped
 		}
 	}()
+	e.serving(func() { go w.process.Stop(stopGrace) })
+	l.watch.ping, l.watch.busy, l.watch.kill = l.ping, e.roster.busy, w.process.Kill
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		l.watch.run(w.process.Done())
+	}()
 	readErr := l.read(w.frames)
 
 	// Whatever ended the conversation, this worker has had its time.
 	w.process.Stop(stopGrace)
+	<-watched
 	err := dead(w.process, readErr)
-	if ctx.Err() != nil {
+	if hung := l.watch.verdict(); hung != "" {
+		err = errors.New(hung)
+	}
+	wanted := e.left()
+	if wanted != nil {
+		err = wanted
+	}
+	if ctx.Err() != nil || wanted != nil {
 		e.reportKept()
 	}
 	e.mu.Lock()
-	e.status.State, e.status.Since, e.status.Progress = infer.StateStarting, time.Now(), 0
+	if e.status.State != infer.StateDraining {
+		e.move(infer.StateStarting, "", "")
+	}
+	e.status.Progress = 0
 	loadTime := e.status.LoadTime
 	e.mu.Unlock()
 	l.die()
-	e.roster.lost(&infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
+	e.roster.lost(wanted == nil, &infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
 		Message: "The engine stopped while it worked on this request.", Hint: "It is being started again; send the request once more."},
 		time.Now().Add(loadTime))
 	<-writer
@@ -311,7 +342,7 @@ func (e *Engine) environment() ([]string, error) {
 // setState ends the engine's service: the state is stopped or failed.
 func (e *Engine) setState(s infer.State, reason, hint string) {
 	e.mu.Lock()
-	e.status.State, e.status.Since, e.status.Reason, e.status.Hint = s, time.Now(), reason, hint
+	e.move(s, reason, hint)
 	e.status.WorkerPID, e.status.Progress = 0, 0
 	now := e.status
 	e.mu.Unlock()
@@ -334,10 +365,13 @@ func (e *Engine) setPID(pid int) {
 func (e *Engine) ready(w *worker, took time.Duration) *link {
 	w.model.ID = e.cfg.Model.ID
 	l := newLink(e.roster)
-	e.roster.open(l, capacity(w.model, e.cfg.Threads))
+	e.roster.open(l, capacity(w.model, e.config().Threads))
 	e.mu.Lock()
 	s := &e.status
-	s.State, s.Since, s.Progress, s.Reason, s.Hint = infer.StateReady, time.Now(), 1, "", ""
+	if s.State != infer.StateDraining {
+		e.move(infer.StateReady, "", "")
+	}
+	s.Progress = 1
 	s.LoadTime, s.Model, s.WorkerPID = took, w.model, w.process.PID()
 	e.mu.Unlock()
 	e.cfg.Log.Info("ready", "model", w.model.ID, "load", took.Round(time.Millisecond).String(),

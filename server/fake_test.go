@@ -14,16 +14,21 @@ import (
 
 	"samovar/engine/infer"
 	"samovar/server"
+	"samovar/server/control"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // noAgents is nil: tests that need it bring their own.
-type noAgents = server.Agents
+type (
+	noAgents  = server.Agents
+	noControl = control.Engine
+)
 
 // fakeEngine is a scripted Engine.
 type fakeEngine struct {
 	noAgents
+	noControl
 	// script is what each stream delivers; a step with err ends it.
 	script []step
 	// refuse is what Generate returns, if anything.

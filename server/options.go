@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"samovar/engine/infer"
+	"samovar/server/control"
 )
 
 // Engine is what the server needs to answer.
@@ -19,6 +20,7 @@ type Engine interface {
 	Generate(ctx context.Context, req infer.Request) (infer.Stream, error)
 	Status() infer.Status
 	Models() []infer.Model
+	control.Engine
 	Agents
 }
 

@@ -108,7 +108,7 @@ func Resume(ctx context.Context, c ResumeConfig) (ResumeResult, error) {
 	}
 	for round := range c.Rounds {
 		c.Progress(fmt.Sprintf("after a restart: round %d of %d", round+1, c.Rounds))
-		if err := c.Serve(ctx, func(s ResumeServer) error { return m.comeBack(ctx, s, Restarted, nil) }); err != nil {
+		if err := c.Serve(ctx, func(s ResumeServer) error { return m.comeBack(ctx, s, Restarted, s.Evict) }); err != nil {
 			return m.result, err
 		}
 	}
@@ -154,6 +154,9 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 			return err
 		}
 		m.texts[i] = text
+		if err := s.Evict(ctx); err != nil { // what is in the pool besides costs every step
+			return err
+		}
 		got, err := stream(ctx, s.BaseURL, text, resumeAnswer)
 		if err != nil {
 			return err
@@ -191,14 +194,12 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 		}
 		for round := range rounds {
 			m.Progress(fmt.Sprintf("%s: round %d of %d", e.name, round+1, rounds))
-			each := e.by
 			if !e.each { // once for all prompts: each is a whole load
 				if err := e.by(ctx); err != nil {
 					return err
 				}
-				each = nil
 			}
-			if err := m.comeBack(ctx, s, e.name, each); err != nil {
+			if err := m.comeBack(ctx, s, e.name, s.Evict); err != nil {
 				return err
 			}
 		}
@@ -213,7 +214,8 @@ const mostKills = 6
 // resumeAnswer is how many tokens an answer has; only the first one's time counts.
 const resumeAnswer = 2
 
-// comeBack asks for all prompts again, each after the ending, if there is one.
+// comeBack asks for all prompts again, each after the ending: at least an eviction of
+// what else is in the pool.
 func (m *resuming) comeBack(ctx context.Context, s ResumeServer, name Ending, ending func(context.Context) error) error {
 	// A connection, a template and the like are made once, and no part of what counts.
 	if _, err := stream(ctx, s.BaseURL, "Hello", resumeAnswer); err != nil {

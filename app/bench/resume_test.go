@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +22,11 @@ import (
 // prompts. It says that a token it computes takes a millisecond.
 type resumable struct {
 	*httptest.Server
-	most    int
+	most int
+
+	mu      sync.Mutex
 	prompts [][]string
+	asked   int
 }
 
 func newResumable(t *testing.T, most int) *resumable {
@@ -45,6 +49,9 @@ func (r *resumable) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for _, m := range asked.Messages {
 		prompt = append(append(prompt, "<"+m.Role+">"), strings.Fields(m.Content)...)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
 	cached := 0
 	for _, p := range r.prompts {
 		n := 0
@@ -72,7 +79,9 @@ func (r *resumable) server() ResumeServer {
 	return ResumeServer{
 		BaseURL: r.URL, Evict: nothing, Kill: nothing,
 		Status: func() infer.Status {
-			return infer.Status{Model: infer.Model{CellBytes: 100}, Kept: infer.Kept{SavedTokens: uint64(10 * len(r.prompts)), WrittenBytes: uint64(1010 * len(r.prompts))}}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return infer.Status{Model: infer.Model{CellBytes: 100}, Kept: infer.Kept{SavedTokens: uint64(10 * r.asked), WrittenBytes: uint64(1010 * r.asked)}}
 		},
 	}
 }

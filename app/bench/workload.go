@@ -29,8 +29,8 @@ type Workload struct {
 // Workloads are those that Samovar was made for.
 var Workloads = []Workload{
 	{
-		Name: "turns", What: "Ten agents with 2,000 tokens each take turns, and add a question each time.",
-		Cells: 8192, Agents: 10, Rounds: 5, begin: 2000, more: 24, answer: 2, told: "Noted.",
+		Name: "turns", What: "Ten agents with 2,000 tokens each take turns, and add a short question each time.",
+		Cells: 8192, Agents: 10, Rounds: 5, begin: 2000, answer: 2, told: "Noted.",
 	},
 	{
 		Name: "conversation", What: "Three agents have a conversation of 25 turns each.",

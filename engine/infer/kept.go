@@ -50,8 +50,10 @@ type Kept struct {
 	SaveTime       time.Duration `json:"save_ns"`
 	RestoreTime    time.Duration `json:"restore_ns"`
 	// Restored states whose logits were Proven to be what they were, that had none to
-	// compare with, and that were wrong: their prompt was prefilled.
+	// compare with, whose logits turned out to be others each time they are computed
+	// (Noisy), and that were wrong. The prompts of the last two were prefilled.
 	Proven    uint64 `json:"proven"`
 	Unproven  uint64 `json:"unproven"`
+	Noisy     uint64 `json:"noisy"`
 	Disproved uint64 `json:"disproved"`
 }

@@ -105,6 +105,7 @@ type sequence struct {
 	// proof is what restored state still has to show; restoredIn is how long
 	// restoring took.
 	proof      *proof
+	doubt      *doubt
 	restoredIn time.Duration
 
 	// bound is when it first got a sequence, seated when it got this one.

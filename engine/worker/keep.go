@@ -60,8 +60,9 @@ type keeper struct {
 	saved, restored   uint64
 	saving, restoring time.Duration
 	// Restored state that was proven by its logits, that had none to be proven with,
-	// and that was wrong.
-	proven, unproven, disproved uint64
+	// whose logits are not the same when they are computed again either, and that was
+	// wrong.
+	proven, unproven, noisy, disproved uint64
 }
 
 func newKeeper(b Backend, s sizes) *keeper {
@@ -94,7 +95,7 @@ func (k *keeper) status() infer.Kept {
 		}
 	}
 	kept.SavedTokens, kept.RestoredTokens, kept.SaveTime, kept.RestoreTime = k.saved, k.restored, k.saving, k.restoring
-	kept.Proven, kept.Unproven, kept.Disproved = k.proven, k.unproven, k.disproved
+	kept.Proven, kept.Unproven, kept.Noisy, kept.Disproved = k.proven, k.unproven, k.noisy, k.disproved
 	return kept
 }
 
@@ -154,6 +155,14 @@ func (k *keeper) cut(seq, n int) {
 				delete(t.digests, at)
 			}
 		}
+	}
+}
+
+// saveAgain says that nothing of a sequence is kept from a position on: it was put aside.
+func (k *keeper) saveAgain(seq, from int) {
+	if t := k.trails[seq]; t != nil {
+		t.ids = t.ids[:min(len(t.ids), from/blockfile.BlockTokens)]
+		t.saved = min(t.saved, len(t.ids))
 	}
 }
 

@@ -107,6 +107,10 @@ func (e *engine) submit(ctx context.Context, t *ticket, r wire.Submit, arrived t
 	if failed == nil {
 		failed = j.goOn(r.Said, e.preparer.contextTokens)
 	}
+	if ctx.Err() != nil { // it is cancelled, or goes on in another worker
+		e.loop.ended(t)
+		return
+	}
 	if failed != nil {
 		e.loop.reject(t, *failed)
 		e.loop.flush()

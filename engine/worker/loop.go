@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"samovar/engine/infer"
@@ -97,10 +98,13 @@ type loop struct {
 	untested *keptStore
 	waiting  []*job // in order of arrival
 	active   []*sequence
-	broken   error // set once the pool and its account may differ
-	meter    sched.Meter
-	guard    stepGuard
-	steps    infer.Steps
+	// turned is when the loop began what it is at, in ns since made; 0 while it waits.
+	turned atomic.Int64
+	made   time.Time
+	broken error // set once the pool and its account may differ
+	meter  sched.Meter
+	guard  stepGuard
+	steps  infer.Steps
 	// since counts the steps since the pool was last looked after.
 	since  int
 	pauses uint64
@@ -114,6 +118,8 @@ type loop struct {
 	// notes are rows of the step whose logits go into a block's digest, proofs those
 	// that restored state is proven with.
 	notes, proofs []output
+	// doubts are rows that restored state was in doubt at.
+	doubts []output
 	// echoes are of checkpoints that are to be kept; the first echoed are in the step,
 	// from echoRow on.
 	echoes          []echo
@@ -132,7 +138,7 @@ const flushEvery = 30 * time.Millisecond
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
 	l := &loop{
-		backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16),
+		made: time.Now(), backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
 		keep: newKeeper(b, s), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
@@ -152,9 +158,11 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}()
 	for {
+		l.turned.Store(0)
 		if err := l.receive(ctx); err != nil {
 			return nil
 		}
+		l.turned.Store(int64(time.Since(l.made)))
 		l.dropCancelled(time.Now())
 		l.bind()
 		l.tellPulse(time.Now())
@@ -173,6 +181,15 @@ func (l *loop) run(ctx context.Context) error {
 			return l.broken
 		}
 	}
+}
+
+// at is how long the loop has been at what it does; any goroutine may ask.
+func (l *loop) at() time.Duration {
+	turned := l.turned.Load()
+	if turned == 0 {
+		return 0
+	}
+	return time.Since(l.made) - time.Duration(turned)
 }
 
 // receive takes all jobs that have come. With nothing else to do it waits for one, or
@@ -332,6 +349,9 @@ func (l *loop) step() error {
 	}
 	disproved, err := l.checkProofs()
 	if err == nil {
+		err = l.settleDoubts()
+	}
+	if err == nil {
 		err = l.checkEchoes()
 	}
 	if err != nil {
@@ -393,7 +413,7 @@ type output struct {
 
 // fill lays out the rows of a plan.
 func (l *loop) fill(plan sched.Step) []output {
-	l.rows, l.notes, l.proofs = l.rows[:0], l.notes[:0], l.proofs[:0]
+	l.rows, l.notes, l.proofs, l.doubts = l.rows[:0], l.notes[:0], l.proofs[:0], l.doubts[:0]
 	var outputs []output
 	for _, seq := range plan.Decode {
 		s := l.bySeq(seq)
@@ -416,10 +436,14 @@ func (l *loop) fill(plan sched.Step) []output {
 			if s.proof != nil && s.proof.own && i == s.proof.at {
 				l.proofs = append(l.proofs, o)
 			}
+			doubted := s.doubt != nil && i == s.doubt.at
+			if doubted {
+				l.doubts = append(l.doubts, o)
+			}
 			if notes {
 				l.notes = append(l.notes, o)
 			}
-			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes})
+			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes || doubted})
 		}
 	}
 	for _, s := range l.active {

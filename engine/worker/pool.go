@@ -180,6 +180,7 @@ func (l *loop) pause(s *sequence) {
 	l.pauses++
 	l.dropRestore(s)
 	l.closeProof(s)
+	s.doubt = nil
 	evaluated := l.pool.Sequence(s.seq).Tokens
 	if len(evaluated) >= len(s.tokens) {
 		fresh := len(evaluated) + 1 - len(s.tokens) // last is not evaluated yet

@@ -30,6 +30,8 @@ type restore struct {
 	blocks chan read
 	cancel context.CancelFunc
 	began  time.Time
+	// put says that something has been put back.
+	put bool
 	// digests are those of what has been put back, in the order of positions.
 	digests []placed
 	// whole says that nothing of it can be used without its last piece, a checkpoint,
@@ -219,6 +221,7 @@ func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
 	if err := l.cut(s.seq, b.From+b.Use); err != nil {
 		return true, err
 	}
+	s.restore.put = true
 	s.restore.digests = append(s.restore.digests, placedIn(b.block, b.Use)...)
 	l.keep.restoring += time.Since(start)
 	l.keep.restored += uint64(b.Use)
@@ -256,7 +259,7 @@ func (l *loop) restored(s *sequence) {
 		l.broken = err
 	}
 	next := l.evaluated(s)
-	if l.broken != nil || next <= r.from {
+	if l.broken != nil || next <= r.from || !r.put {
 		return
 	}
 	for _, d := range slices.Backward(r.digests) {
@@ -338,8 +341,20 @@ func (l *loop) proofRows() int {
 	return n
 }
 
+// doubt is of restored state that gave other logits than were kept with it. Its part of
+// the prompt is prefilled; if that gives what was kept, the state was wrong, and is put
+// aside. If not, the logits are that sensitive there to how a step is made up, and the
+// state is as good as any.
+type doubt struct {
+	at        int
+	want      []blockfile.Logit
+	deviation float64
+	from      int // where the restored part began
+	ids       []blockfile.ID
+}
+
 // prove compares what was computed from restored state with what it was. If that is
-// another, the restored part is put aside, and prefilled.
+// another, the restored part is prefilled.
 func (l *loop) prove(s *sequence, logits []float32) bool {
 	p := s.proof
 	l.closeProof(s)
@@ -348,16 +363,42 @@ func (l *loop) prove(s *sequence, logits []float32) bool {
 		l.keep.proven++
 		return true
 	}
-	l.keep.disproved++
 	ids := make([]blockfile.ID, len(p.pieces))
 	for i, piece := range p.pieces {
 		ids[i] = piece.ID
 	}
-	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", d))
-	if p.whole {
+	if p.whole { // its token is not computed again as it was
+		l.rejectKept(ids, d)
 		l.reset(s)
-	} else if err := l.cut(s.seq, p.from); err != nil {
+		return false
+	}
+	s.doubt = &doubt{at: p.at, want: p.want, deviation: d, from: p.from, ids: ids}
+	if err := l.cut(s.seq, p.from); err != nil {
 		l.broken = err
 	}
 	return false
+}
+
+// settleDoubts decides on what was prefilled instead of being restored.
+func (l *loop) settleDoubts() error {
+	for _, o := range l.doubts {
+		logits, err := l.backend.Logits(o.row)
+		if err != nil {
+			return err
+		}
+		d := o.s.doubt
+		o.s.doubt = nil
+		if deviation(logits, d.want) > d.deviation/2 {
+			l.keep.noisy++
+			continue
+		}
+		l.rejectKept(d.ids, d.deviation)
+		l.keep.saveAgain(o.s.seq, d.from)
+	}
+	return nil
+}
+
+func (l *loop) rejectKept(ids []blockfile.ID, deviation float64) {
+	l.keep.disproved++
+	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", deviation))
 }

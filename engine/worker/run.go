@@ -25,7 +25,7 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 	defer box.close()
 	box.sendNow(wire.KindHello, wire.Hello{Protocol: wire.Protocol, Build: wire.BuildVersion})
 
-	r := &reader{frames: wire.NewReader(in), tickets: map[string]*ticket{}}
+	r := &reader{frames: wire.NewReader(in), answer: box.sendNow, tickets: map[string]*ticket{}}
 	var cfg wire.Load
 	if f, err := r.frames.Read(); err != nil {
 		return ignoreEOF(err)
@@ -79,6 +79,7 @@ func ignoreEOF(err error) error {
 // by the loop.
 type reader struct {
 	frames *wire.Reader
+	answer func(wire.Kind, any)
 
 	mu      sync.Mutex
 	tickets map[string]*ticket
@@ -120,6 +121,12 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 				return err
 			}
 			r.cancel(m.ID)
+		case wire.KindPing:
+			pong := wire.Pong{}
+			if eng != nil {
+				pong.StepSeconds = eng.loop.at().Seconds()
+			}
+			r.answer(wire.KindPong, pong)
 		case wire.KindMeasure:
 			var m wire.Measure
 			if err := f.Decode(&m); err != nil {

@@ -15,6 +15,7 @@ import (
 // API answers the routes. All fields are needed.
 type API struct {
 	Status   func() infer.Status
+	Engine   Engine
 	Requests *latency.Tracker
 	// Stopping is closed when the server begins to stop: feeds end then, so that
 	// they do not hold it up.
@@ -29,6 +30,7 @@ type API struct {
 func (a *API) Register(e *echo.Echo) {
 	e.GET("/samovar/v1/requests", a.requests)
 	e.GET("/samovar/v1/events", a.events)
+	a.registerEngine(e)
 }
 
 const (

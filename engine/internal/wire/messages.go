@@ -23,12 +23,14 @@ const (
 	KindPulse    Kind = 8
 	KindMeasured Kind = 9
 	KindAnswer   Kind = 10
+	KindPong     Kind = 11
 	// From the parent.
 	KindLoad    Kind = 16
 	KindSubmit  Kind = 17
 	KindCancel  Kind = 18
 	KindMeasure Kind = 19
 	KindQuery   Kind = 20
+	KindPing    Kind = 21
 )
 
 var kindNames = map[Kind]string{
@@ -36,6 +38,7 @@ var kindNames = map[Kind]string{
 	KindAccepted: "accepted", KindOutput: "output", KindRejected: "rejected",
 	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindPulse: "pulse",
 	KindMeasure: "measure", KindMeasured: "measured", KindQuery: "query", KindAnswer: "answer",
+	KindPing: "ping", KindPong: "pong",
 }
 
 func (k Kind) known() bool { return kindNames[k] != "" }
@@ -166,6 +169,15 @@ type Measured struct {
 	// Seconds is from the first sampled tokens to the last: Tokens-1 steps.
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
+}
+
+// Ping asks whether the worker lives; it answers at once, also while it computes.
+type Ping struct{}
+
+// Pong answers a Ping.
+type Pong struct {
+	// StepSeconds is how long the step loop has been at what it does; 0 if it waits.
+	StepSeconds float64 `json:"step_seconds"`
 }
 
 // Op is what a Query wants.

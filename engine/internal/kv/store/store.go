@@ -488,7 +488,7 @@ func (s *Store) Stats() Stats {
 	now := s.cfg.Now()
 	st.Bytes, st.Quota, st.MemoryBytes, st.QueueBytes = s.bytes, s.cfg.Quota, s.memory.bytes, s.queuedB
 	st.Today, st.Daily = s.spent(now)-s.queuedB, s.cfg.Daily
-	if now.Before(s.offTill) {
+	if s.off != "" { // until a write succeeds
 		st.Off = s.off
 	} else if s.cfg.Daily > 0 && st.Today >= s.cfg.Daily {
 		st.Off = fmt.Sprintf("The day's %d bytes of writing are used up.", s.cfg.Daily)

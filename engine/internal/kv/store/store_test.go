@@ -286,9 +286,11 @@ func TestWhenTheDiskRefusesSavingIsOffAndReadingGoesOn(t *testing.T) {
 			holds(t, s, b, 0)
 			broken.Store(false)
 			c.advance(time.Minute)
-			require.Empty(t, s.Stats().Off)
+			require.True(t, s.Accepts())
+			require.Contains(t, s.Stats().Off, name, "until something is written")
 			put(t, s, b)
 			holds(t, s, b, 512)
+			require.Empty(t, s.Stats().Off)
 			closed(t, s)
 		}
 	}

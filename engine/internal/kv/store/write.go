@@ -80,6 +80,7 @@ func (s *Store) finished(q queued, ok bool, err error) {
 		_ = s.fs.Remove(s.file(q.entry.id))
 	default:
 		q.entry.queued = false
+		s.off = ""
 		s.bytes += q.entry.bytes
 		s.spent(s.cfg.Now())
 		s.written += q.entry.bytes
