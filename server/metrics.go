@@ -85,6 +85,7 @@ var (
 	descSequences   = describe("kv_pool_sequences", "Sequences in the KV pool.", "state")
 	descEvictions   = describe("kv_evictions_total", "Idle sequences that left the pool for want of room or of use.")
 	descCompactions = describe("kv_compactions_total", "Times the pool was compacted.")
+	descHeld        = describe("prefills_held_total", "Requests whose prefill went on though their clients had left.")
 	descPauses      = describe("kv_pauses_total", "Sequences that had to make room for older ones, for a while.")
 	descKeptBytes   = describe("kept_bytes", "Bytes of KV that is kept: in files, of which pinned; in memory; waiting to be written.", "where")
 	descKeptTokens  = describe("kept_tokens", "Tokens whose KV is kept on disk.")
@@ -138,6 +139,7 @@ func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descEvictions, p.Evictions)
 	count(descCompactions, p.Compactions)
 	count(descPauses, p.Pauses)
+	count(descHeld, p.Held)
 	collectKept(st.Kept, gauge, count)
 
 	s := st.Steps

@@ -36,38 +36,40 @@ func (o *OnOff) summarise() {
 	o.Ratio = median(o.Ratios)
 }
 
-// What each request of MeasureOverhead has.
+// What each request of Measure has.
 const (
 	overheadPrompt = 1024
 	overheadAnswer = 257
 )
 
-// MeasureOverhead has both servers do the same, one after the other, in turn.
-func MeasureOverhead(ctx context.Context, on, off ResumeServer, rounds int, progress func(string)) (Overhead, error) {
-	o := Overhead{Rounds: rounds, AnswerTokens: overheadAnswer}
+// Measure has both servers do the same, one after the other, in turn. It can be called
+// again with other processes: no two are equally fast, whatever they do.
+func (o *Overhead) Measure(ctx context.Context, on, off ResumeServer, rounds int, progress func(string)) error {
 	servers := []ResumeServer{on, off}
 	text, err := words(ctx, off.BaseURL, "Overhead.", overheadPrompt)
 	if err != nil {
-		return o, err
+		return err
 	}
-	for round := range rounds {
-		progress(fmt.Sprintf("overhead: round %d of %d", round+1, rounds))
+	for range rounds {
+		round := o.Rounds
+		o.Rounds++
+		progress(fmt.Sprintf("overhead: round %d", o.Rounds))
 		var prefill, decode [2]float64
 		for i := range servers {
 			which := (i + round) % len(servers)
 			s := servers[which]
 			// Without keeping, more stays in the pool, and costs every step.
 			if err := s.Evict(ctx); err != nil {
-				return o, err
+				return err
 			}
 			got, err := stream(ctx, s.BaseURL, fmt.Sprintf("Round %d. %s", round, text), overheadAnswer)
 			if err != nil {
-				return o, err
+				return err
 			}
 			if err := s.saved(ctx); err != nil {
-				return o, err
+				return err
 			}
-			o.PromptTokens = got.prompt
+			o.PromptTokens, o.AnswerTokens = got.prompt, got.completion
 			prefill[which] = 1000 * float64(got.prompt-got.cached) / got.server["prefill"]
 			decode[which] = 1000 * float64(got.completion-1) / got.server["decode"]
 		}
@@ -76,7 +78,7 @@ func MeasureOverhead(ctx context.Context, on, off ResumeServer, rounds int, prog
 	}
 	o.Prefill.summarise()
 	o.Decode.summarise()
-	return o, nil
+	return nil
 }
 
 // leastOnToOff is what throughput may fall to when KV is saved.

@@ -29,8 +29,8 @@ type Workload struct {
 // Workloads are those that Samovar was made for.
 var Workloads = []Workload{
 	{
-		Name: "turns", What: "Ten agents with 2,000 tokens each take turns, and add a short question each time.",
-		Cells: 8192, Agents: 10, Rounds: 5, begin: 2000, answer: 2, told: "Noted.",
+		Name: "turns", What: "Ten agents with 2,000 tokens each take turns, and add a word each time.",
+		Cells: 8192, Agents: 10, Rounds: 5, begin: 2000, answer: 2, told: "Ok",
 	},
 	{
 		Name: "conversation", What: "Three agents have a conversation of 25 turns each.",
@@ -105,7 +105,7 @@ func (w Workload) play(ctx context.Context, s ResumeServer, progress func(string
 		var ttft []float64
 		for i := range talks {
 			progress(fmt.Sprintf("%s: round %d of %d, agent %d of %d", w.Name, n+1, w.Rounds, i+1, w.Agents))
-			talks[i] = append(talks[i], message{"user", fmt.Sprintf("Question %d. %s", n, more)})
+			talks[i] = append(talks[i], message{"user", w.question(n, more)})
 			got, err := streamMessages(ctx, s.BaseURL, talks[i], w.answer)
 			if err != nil {
 				return nil, err
@@ -129,6 +129,13 @@ func (w Workload) play(ctx context.Context, s ResumeServer, progress func(string
 		rounds = append(rounds, r)
 	}
 	return rounds, s.saved(ctx)
+}
+
+func (w Workload) question(round int, more string) string {
+	if w.more == 0 {
+		return fmt.Sprintf("%d?", round)
+	}
+	return fmt.Sprintf("Question %d. %s", round, more)
 }
 
 // PlayWorkload plays a workload twice; serve serves with a pool of so many cells, and

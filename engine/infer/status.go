@@ -72,6 +72,8 @@ type Pool struct {
 	Compactions uint64 `json:"compactions"`
 	// Pauses counts the sequences that had to make room for older ones.
 	Pauses uint64 `json:"pauses"`
+	// Held counts the requests whose prefill went on though their clients had left.
+	Held uint64 `json:"held"`
 	// Sequences describes each.
 	Sequences []PoolSequence `json:"sequences,omitempty"`
 }

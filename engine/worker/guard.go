@@ -21,7 +21,7 @@ func (g *stepGuard) begin(rows map[*ticket]int) {
 		g.total += n
 	}
 	for t := range rows {
-		if t.cancelled.Load() { // since the loop looked
+		if t != nil && t.cancelled.Load() { // since the loop looked
 			g.count(t)
 		}
 	}

@@ -108,6 +108,9 @@ type sequence struct {
 	doubt      *doubt
 	restoredIn time.Duration
 
+	// left is when its client was found to have left while its prefill went on.
+	left time.Time
+
 	// bound is when it first got a sequence, seated when it got this one.
 	bound, seated, evaluatedAt, first time.Time
 }
@@ -119,6 +122,9 @@ func (j *job) close() {
 		j.paused.sampler.Close()
 	}
 }
+
+// holdable says whether its prefill is worth going on with when its client has left.
+func (j *job) holdable() bool { return j.answered == 0 && len(j.tokens) >= holdFrom }
 
 func (j *job) promptTokens() int { return len(j.tokens) - j.answered }
 

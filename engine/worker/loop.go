@@ -108,6 +108,8 @@ type loop struct {
 	// since counts the steps since the pool was last looked after.
 	since  int
 	pauses uint64
+	// held counts the requests whose prefill went on without their client.
+	held   uint64
 	told   wire.Pulse
 	toldAt time.Time
 	rows   []llama.Row
@@ -303,10 +305,30 @@ func (l *loop) dropCancelled(now time.Time) {
 		return true
 	})
 	for _, s := range slices.Clone(l.active) {
-		if s.cancelled.Load() {
+		if s.cancelled.Load() && !l.holds(s, now) {
 			l.rest(s)
 		}
 	}
+}
+
+// A client that leaves while its long prompt is prefilled is likely to come back with
+// it: many have time limits shorter than that takes. The prefill goes on, for nobody,
+// as long as nobody waits.
+const (
+	holdFrom = 1024 // tokens of a prompt
+	holdFor  = 2 * time.Minute
+)
+
+// holds says whether the prefill of a request whose client has left goes on.
+func (l *loop) holds(s *sequence, now time.Time) bool {
+	if !s.holdable() || s.restore != nil || s.follows || l.prefillLeft(s) == 0 || len(l.waiting) > 0 {
+		return false
+	}
+	if s.left.IsZero() {
+		s.left = now
+		l.held++
+	}
+	return now.Sub(s.left) < holdFor
 }
 
 // step plans, computes and samples once.
@@ -388,7 +410,11 @@ func (l *loop) stepRows(plan sched.Step) map[*ticket]int {
 		rows[l.bySeq(seq).ticket] = 1
 	}
 	for _, c := range plan.Prefill {
-		rows[l.bySeq(c.Seq).ticket] = c.Rows
+		if s := l.bySeq(c.Seq); s.holdable() {
+			rows[nil] += c.Rows // it is not for nobody when its client leaves
+		} else {
+			rows[s.ticket] = c.Rows
+		}
 	}
 	return rows
 }
@@ -466,6 +492,10 @@ func (l *loop) bySeq(seq int) *sequence {
 
 // sample takes the next token of s and sends what it adds to the text.
 func (l *loop) sample(s *sequence, row int, now time.Time) {
+	if !s.left.IsZero() { // for nobody
+		l.rest(s)
+		return
+	}
 	token, err := s.sampler.Sample(row)
 	if err != nil {
 		l.refuse(s.ticket, infer.Error{Code: infer.CodeInternal,

@@ -266,3 +266,43 @@ func TestASequenceThatCannotBeEmptiedEndsTheLoop(t *testing.T) {
 	require.Equal(t, infer.FinishLength, r.end["first"].Reason, "who has an answer gets it")
 	require.Zero(t, r.fake.Open())
 }
+
+// Who leaves while a long prompt is prefilled finds it done, unless others waited.
+func TestALongPrefillGoesOnWithoutItsClient(t *testing.T) {
+	prompt := strings.Repeat("the tea ", 250) // 2000
+	for name, others := range map[string]bool{"nobody waits": false, "somebody waits": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, llamatest.New(8000, 64), 1)
+			j := makeJob("leaves", prompt, 5)
+			j.onCancel = r.loop.cancel
+			steps := 0
+			r.fake.Fail = func() error {
+				if steps++; steps == 10 {
+					if others {
+						r.loop.inbox <- makeJob("waits", "something else", 5)
+					}
+					j.cancel()
+				}
+				return nil
+			}
+			r.start()
+			r.loop.inbox <- j
+			if others {
+				r.until("the other is served", func() bool { return r.end["waits"] != nil })
+			}
+			r.until("it has left", func() bool { return r.level.Active == 0 && r.level.Queued == 0 && r.level.Steps.Count > 0 })
+			r.loop.inbox <- makeJob("again", prompt, 5)
+			r.until("it is back", func() bool { return r.end["again"] != nil })
+			require.Equal(t, alone(prompt, 5), r.text["again"])
+			r.stop()
+			require.Empty(t, r.text["leaves"])
+			cached := r.end["again"].Usage.CachedTokens
+			if others {
+				require.Less(t, cached, 1000)
+			} else {
+				require.Equal(t, 1999, cached)
+				require.EqualValues(t, 1, r.loop.held)
+			}
+		})
+	}
+}

@@ -388,7 +388,7 @@ func (l *loop) poolStatus() infer.Pool {
 	p := infer.Pool{
 		Cells: l.pool.Cells(), Used: l.pool.Used(), Shared: l.pool.Shared(), Pinned: l.pool.Pinned(), Reserved: l.reserved(),
 		Idle: l.pool.Idle(), Free: l.pool.Free(), Span: l.pool.Span(),
-		Evictions: l.pool.Evictions(), Compactions: l.pool.Compactions(), Pauses: l.pauses,
+		Evictions: l.pool.Evictions(), Compactions: l.pool.Compactions(), Pauses: l.pauses, Held: l.held,
 	}
 	l.pool.Sequences(func(seq int, s *kv.Sequence) {
 		if s.Active {

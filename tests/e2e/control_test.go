@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -89,15 +90,6 @@ func TestRestartsUnderLoadDropNothing(t *testing.T) {
 			}
 		})
 	}
-	context := func() int {
-		var h struct {
-			Model struct {
-				Context int `json:"context_tokens"`
-			}
-		}
-		require.NoError(t, json.Unmarshal(in.get("/health").body, &h))
-		return h.Model.Context
-	}
 	another := func(pid int) {
 		in.await("another worker", func() bool { h := in.health(); return h.State == "ready" && h.WorkerPID != pid })
 	}
@@ -106,7 +98,7 @@ func TestRestartsUnderLoadDropNothing(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "settings.toml"), []byte(fmt.Sprintf("ctx = %d\n", ctx)), 0o600))
 		in.signal(syscall.SIGHUP)
 		another(pid)
-		require.Equal(t, ctx, context())
+		require.Equal(t, ctx, in.health().Model.ContextTokens)
 	}
 	for range 3 {
 		pid := in.health().WorkerPID
@@ -136,4 +128,39 @@ func TestAHungWorkerIsAPause(t *testing.T) {
 	stream.endsWell()
 	require.NotEqual(t, pid, in.health().WorkerPID)
 	require.Contains(t, in.log.String(), "did not answer")
+}
+
+// A client that leaves half way through a long prefill finds it done when it comes back.
+func TestALongPrefillOutlivesItsClient(t *testing.T) {
+	in := start(t, setup{dataDir: t.TempDir(), args: []string{"--shape", "0.5b"}})
+	in.awaitReady()
+	q := encode(t, question(strings.Repeat("What goes with tea? ", 65), map[string]any{"max_tokens": 2}))
+	ctx, leave := context.WithCancel(t.Context())
+	req := in.request("/v1/chat/completions", q).WithContext(ctx)
+	gone := make(chan error, 1)
+	go func() {
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		gone <- err
+	}()
+	var h struct {
+		Pool struct {
+			Used, Held int
+			Active     int `json:"active_sequences"`
+		}
+		health
+	}
+	in.await("a part is computed", func() bool { in.get("/health").decode(&h); return h.Pool.Used > 250 })
+	leave()
+	require.ErrorIs(t, <-gone, context.Canceled)
+	in.await("the rest is, too", func() bool {
+		in.get("/health").decode(&h)
+		return h.Pool.Held == 1 && h.Pool.Active == 0
+	})
+	var a asked
+	in.post("/v1/chat/completions", q).decode(&a)
+	require.Greater(t, a.Usage.Prompt, 1100)
+	require.Equal(t, a.Usage.Prompt-1, a.Usage.Details.Cached)
 }
