@@ -13,7 +13,9 @@ import (
 // comes back to the roster. It lives as long as its worker.
 type link struct {
 	roster *roster
-	watch  watchdog
+	// log takes lines for the log.
+	log   func(wire.Log)
+	watch watchdog
 	// backlog is sent first. It is set before the link is in use.
 	backlog [][]byte
 	out     chan []byte   // frames to the worker
@@ -30,8 +32,8 @@ type link struct {
 // blocks: the worker's reader takes them at once.
 const outgoingFrames = 256
 
-func newLink(r *roster) *link {
-	return &link{roster: r, out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), measured: map[string]chan<- wire.Measured{}, asked: map[string]chan<- wire.Answer{}}
+func newLink(r *roster, log func(wire.Log)) *link {
+	return &link{roster: r, log: log, out: make(chan []byte, outgoingFrames), gone: make(chan struct{}), measured: map[string]chan<- wire.Measured{}, asked: map[string]chan<- wire.Answer{}}
 }
 
 // send queues a frame for the worker; for a dead one it does nothing.
@@ -107,6 +109,8 @@ func (l *link) deal(f wire.Frame) error {
 		return decoded(f, l.answer)
 	case wire.KindAnswer:
 		return decoded(f, l.answerQuery)
+	case wire.KindLog:
+		return decoded(f, l.log)
 	case wire.KindPong:
 		return decoded(f, l.watch.answered)
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -219,6 +220,10 @@ func (e *Engine) load(w *worker, c Config) error {
 			return err
 		}
 		switch f.Kind {
+		case wire.KindLog:
+			if err := decoded(f, e.log); err != nil {
+				return err
+			}
 		case wire.KindProgress:
 			var m wire.Progress
 			if err := f.Decode(&m); err != nil {
@@ -301,6 +306,15 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 	return err
 }
 
+// log is for what a worker has to say.
+func (e *Engine) log(m wire.Log) {
+	fields := make([]any, 0, 2*len(m.Fields))
+	for _, f := range m.Fields {
+		fields = append(fields, f.Key, f.Value)
+	}
+	e.cfg.Log.Log(context.Background(), slog.Level(m.Level), m.Message, fields...)
+}
+
 // reportKept says what is left of a worker that has stopped: the next one goes on with it.
 func (e *Engine) reportKept() {
 	switch k := e.Status().Kept; {
@@ -364,7 +378,7 @@ func (e *Engine) setPID(pid int) {
 // ready takes a worker into service and returns the conversation with it.
 func (e *Engine) ready(w *worker, took time.Duration) *link {
 	w.model.ID = e.cfg.Model.ID
-	l := newLink(e.roster)
+	l := newLink(e.roster, e.log)
 	e.roster.open(l, capacity(w.model, e.config().Threads))
 	e.mu.Lock()
 	s := &e.status

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -54,6 +55,7 @@ type keeper struct {
 	buffers          buffers // that blocks are read into
 	// off is why there is no store.
 	off string
+	log *slog.Logger
 	// wrote, if not nil, is told of what is being written of a sequence.
 	wrote func(seq int, id blockfile.ID, bytes int)
 	// saved and restored tokens, and the time that the loop spent copying them.
@@ -66,7 +68,7 @@ type keeper struct {
 }
 
 func newKeeper(b Backend, s sizes) *keeper {
-	return &keeper{backend: b, buffers: make(buffers, readAhead+2), trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
+	return &keeper{log: slog.New(slog.DiscardHandler), backend: b, buffers: make(buffers, readAhead+2), trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
 }
 
 // on says whether there is anywhere to keep things.
@@ -105,7 +107,7 @@ func (k *keeper) changed(told infer.Kept) bool {
 		return told.Off != k.off
 	}
 	st := k.store.Stats()
-	return !told.On || st.QueueBytes != told.QueueBytes || st.Bytes != told.Bytes || st.Off != told.Off || st.Written != told.Written
+	return !told.On || st.QueueBytes != told.QueueBytes || st.Bytes != told.Bytes || st.Off != told.Off || st.Pinned != told.PinnedBytes || st.Written != told.Written
 }
 
 func (k *keeper) trail(seq int) *trail {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -31,13 +32,13 @@ type keeping struct{ opened chan *keptStore }
 
 // startKeeping begins to open the store. The model's digest is part of it, and can
 // take seconds the first time.
-func startKeeping(cfg wire.Load) *keeping {
+func startKeeping(cfg wire.Load, log *slog.Logger) *keeping {
 	k := &keeping{make(chan *keptStore, 1)}
 	if cfg.Keep.Dir == "" {
 		k.opened <- &keptStore{off: "Keeping KV is turned off."}
 		return k
 	}
-	go func() { k.opened <- openStore(cfg) }()
+	go func() { k.opened <- openStore(cfg, log) }()
 	return k
 }
 
@@ -60,7 +61,7 @@ func discard(s *keptStore) {
 
 // openStore opens the store of a model and its settings. Where that is not possible,
 // the reason is told, and nothing is kept.
-func openStore(cfg wire.Load) *keptStore {
+func openStore(cfg wire.Load, log *slog.Logger) *keptStore {
 	sum, err := models.Digest(cfg.Path, filepath.Join(cfg.Keep.Dir, "digests"))
 	if err != nil {
 		return &keptStore{off: "The model's digest cannot be made: " + sentence(err)}
@@ -71,7 +72,7 @@ func openStore(cfg wire.Load) *keptStore {
 	for {
 		s, err := store.Open(store.Config{
 			Dir: dir, Fingerprint: root, Quota: cfg.Keep.QuotaBytes, Daily: cfg.Keep.DailyBytes,
-			Memory: cfg.Keep.MemoryBytes, Queue: queueBytes, Spare: cfg.Keep.SpareBytes,
+			Memory: cfg.Keep.MemoryBytes, Queue: queueBytes, Spare: cfg.Keep.SpareBytes, Log: log,
 		})
 		switch {
 		case err == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -75,6 +76,7 @@ func (e *engine) close() {
 func (e *engine) connect(box *outbox, ended func(*ticket)) {
 	e.preparer.send = box.sendNow
 	e.loop = newLoop(backend{e.context}, e.model, e.sizes, box.send, box.flush, ended)
+	e.loop.keep.log = slog.New(logHandler{send: box.sendNow})
 	e.loop.agents = agents.New(e.model.Text)
 	e.preparer.agents = e.loop.agents
 	if text, err := e.model.Tokenize(strings.Repeat(selfTestText, selfTestTokens/4), false); err == nil {
@@ -153,7 +155,7 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, modelFailure(err)
 	}
-	keeping := startKeeping(cfg)
+	keeping := startKeeping(cfg, slog.New(logHandler{send: send}))
 	lib, err := llama.Load(cfg.LibDir)
 	if err != nil {
 		return nil, &wire.Failed{Reason: sentence(err), Hint: "Install Samovar again, or point SAMOVAR_LIB_DIR at its libraries (`make setup` stages them)."}

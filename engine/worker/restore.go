@@ -390,6 +390,7 @@ func (l *loop) settleDoubts() error {
 		o.s.doubt = nil
 		if deviation(logits, d.want) > d.deviation/2 {
 			l.keep.noisy++
+			l.keep.log.Warn("restored KV gave other logits than were kept, but so does computing it", "deviation", d.deviation, "position", d.at)
 			continue
 		}
 		l.rejectKept(d.ids, d.deviation)
@@ -400,5 +401,6 @@ func (l *loop) settleDoubts() error {
 
 func (l *loop) rejectKept(ids []blockfile.ID, deviation float64) {
 	l.keep.disproved++
+	l.keep.log.Warn("restored KV is wrong: it gives other logits than were kept", "deviation", deviation, "files", len(ids))
 	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", deviation))
 }

@@ -380,6 +380,9 @@ func TestDamagedFilesAreNotUsed(t *testing.T) {
 		aside, err := filepath.Glob(filepath.Join(dir, "kv", "*", "quarantine", "*."+d.reason+".kv"))
 		require.NoError(t, err)
 		require.NotEmpty(t, aside, d.reason)
+		in.await("the log says it, too", func() bool {
+			return strings.Contains(in.log.String(), "kept KV is wrong") && strings.Contains(in.log.String(), "reason="+d.reason)
+		})
 	}
 	require.GreaterOrEqual(t, guide.asks(in, spoilt).Usage.Details.Cached, 512, "what is whole is used")
 	for i := range damages { // it is kept again

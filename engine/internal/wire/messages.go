@@ -24,6 +24,7 @@ const (
 	KindMeasured Kind = 9
 	KindAnswer   Kind = 10
 	KindPong     Kind = 11
+	KindLog      Kind = 12
 	// From the parent.
 	KindLoad    Kind = 16
 	KindSubmit  Kind = 17
@@ -38,7 +39,7 @@ var kindNames = map[Kind]string{
 	KindAccepted: "accepted", KindOutput: "output", KindRejected: "rejected",
 	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindPulse: "pulse",
 	KindMeasure: "measure", KindMeasured: "measured", KindQuery: "query", KindAnswer: "answer",
-	KindPing: "ping", KindPong: "pong",
+	KindPing: "ping", KindPong: "pong", KindLog: "log",
 }
 
 func (k Kind) known() bool { return kindNames[k] != "" }
@@ -178,6 +179,20 @@ type Ping struct{}
 type Pong struct {
 	// StepSeconds is how long the step loop has been at what it does; 0 if it waits.
 	StepSeconds float64 `json:"step_seconds"`
+}
+
+// Log is a line for the parent's log.
+type Log struct {
+	// Level is slog's.
+	Level   int     `json:"level"`
+	Message string  `json:"message"`
+	Fields  []Field `json:"fields,omitempty"`
+}
+
+// Field is a value in a Log.
+type Field struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // Op is what a Query wants.

@@ -124,6 +124,9 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
+	s.mu.Lock()
+	_ = s.shrink(0) // what cannot leave now may later
+	s.mu.Unlock()
 	go s.write()
 	return s, nil
 }

@@ -319,6 +319,20 @@ func TestTwoStoresOnOneFolder(t *testing.T) {
 	open(t, Config{Dir: dir})
 }
 
+func TestALowerQuotaHoldsAtOnce(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, Config{FS: mem})
+	for _, name := range []string{"a", "bb", "ccc"} {
+		put(t, s, text(name, 900))
+	}
+	all := s.Stats().Bytes
+	closed(t, s)
+	s = open(t, Config{FS: mem, Quota: all / 2})
+	require.LessOrEqual(t, s.Stats().Bytes, all/2)
+	require.Positive(t, s.Stats().Bytes)
+	require.Positive(t, s.Stats().Evicted)
+}
+
 func TestForget(t *testing.T) {
 	a := text("a", 900)
 	shares := append(slices.Clone(a[:600]), text("bb", 300)...)   // as far as others have it

@@ -111,16 +111,11 @@ func (s *Store) room(e *entry) bool {
 	if s.cfg.Quota > 0 && e.bytes > s.cfg.Quota {
 		return false
 	}
-	for s.cfg.Quota > 0 && s.bytes+e.bytes > s.cfg.Quota {
-		victim := s.oldest()
-		if victim == nil {
-			return false
-		}
-		if err := s.unlink(victim); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.shrink(e.bytes); err != nil {
+		if !errors.Is(err, errNoVictim) {
 			s.refuse(err)
-			return false
 		}
-		s.stats.Evicted++
+		return false
 	}
 	free, err := s.fs.Free(s.cfg.Dir)
 	if err == nil && free < e.bytes+s.cfg.Spare {
@@ -131,6 +126,25 @@ func (s *Store) room(e *entry) bool {
 		return false
 	}
 	return true
+}
+
+// errNoVictim says that nothing can leave: all is pinned, or waits to be written.
+var errNoVictim = errors.New("nothing can leave")
+
+// shrink lets the least recently used leave until there is room for so many bytes within
+// the quota, which may be lower than when the store was last open. The lock is held.
+func (s *Store) shrink(bytes int64) error {
+	for s.cfg.Quota > 0 && s.bytes+bytes > s.cfg.Quota {
+		victim := s.oldest()
+		if victim == nil {
+			return errNoVictim
+		}
+		if err := s.unlink(victim); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		s.stats.Evicted++
+	}
+	return nil
 }
 
 // refuse turns saving off for a while and lets go of what is queued. The lock is held.
