@@ -72,13 +72,21 @@ func readmeCommands(t *testing.T, base string) {
 	commands := curlCommand.FindAllString(string(readme), -1)
 	require.GreaterOrEqual(t, len(commands), 2)
 	_, port, _ := strings.Cut(strings.TrimPrefix(base, "http://"), ":")
+	dir := t.TempDir()
 	for _, command := range commands {
 		require.Contains(t, command, "localhost:7266")
 		command = strings.ReplaceAll(command, "localhost:7266", "localhost:"+port)
-		out, err := run(t, nil, "sh", "-c", command)
+		out, err := run(t, nil, "sh", "-c", "cd '"+dir+"' && "+command)
 		require.NoError(t, err, "%s\n%s", command, out)
+		if !strings.Contains(command, "/v1/chat/completions") && !strings.Contains(command, "/v1/messages") {
+			require.NotContains(t, out, `"error"`, command)
+			continue
+		}
 		answers(t, command, out)
 
+		if !strings.Contains(command, `-d '{`) {
+			continue
+		}
 		streamed := strings.Replace(command, `-d '{`, `-d '{"stream":true,`, 1)
 		require.NotEqual(t, command, streamed)
 		out, err = run(t, nil, "sh", "-c", streamed)
