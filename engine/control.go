@@ -43,11 +43,11 @@ type Settings struct {
 func (e *Engine) Start() {
 	e.mu.Lock()
 	e.orders.stopped = false
-	again := e.status.State == infer.StateStopped || e.status.State == infer.StateFailed
-	e.mu.Unlock()
-	if again {
-		signal(e.orders.changed)
+	if e.status.State == infer.StateStopped || e.status.State == infer.StateFailed {
+		e.move(infer.StateStarting, "", "")
 	}
+	e.mu.Unlock()
+	signal(e.orders.changed) // Serve may be about to wait, whatever the state
 }
 
 // Stop ends the engine's run: nothing is let in any more, what runs has a moment to end,

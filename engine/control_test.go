@@ -36,6 +36,7 @@ func TestStopAndStart(t *testing.T) {
 	stop(t, e)
 
 	e.Start()
+	require.NotEqual(t, infer.StateStopped, e.Status().State, "it says so at once")
 	second := reach(t, e, infer.StateReady)
 	require.NotEqual(t, first.WorkerPID, second.WorkerPID)
 	require.Zero(t, second.Restarts, "it was wanted")
@@ -61,10 +62,10 @@ func TestAFailedEngineCanBeStarted(t *testing.T) {
 	e := open(t, fakeConfig(t, "badmodel"))
 	reach(t, e, infer.StateFailed)
 	stop(t, e)
-	e.Start()
-	reach(t, e, infer.StateFailed)
-	e.Restart("again")
-	reach(t, e, infer.StateFailed)
+	for _, order := range []func(){e.Start, func() { e.Restart("again") }} {
+		order()
+		reach(t, e, infer.StateFailed)
+	}
 }
 
 func TestRestartsDropNothing(t *testing.T) {

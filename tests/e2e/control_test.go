@@ -53,6 +53,7 @@ func TestStopAndStartByCommandLine(t *testing.T) {
 
 	out, code = in.control("start")
 	require.Zero(t, code, out)
+	require.NotContains(t, out, "stopped")
 	in.awaitReady()
 	again := in.asks(text)
 	require.Equal(t, first.Choices, again.Choices)
