@@ -193,6 +193,14 @@ func (on served) resume(dir string, progress *progress) bench.ResumeServer {
 			_, err := on.engine.RawDecode(ctx, 1, 2, 1) // it wants the pool for itself
 			return err
 		},
+		Unload: func(ctx context.Context) error {
+			if err := on.engine.Stop(ctx); err != nil {
+				return err
+			}
+			on.engine.Start()
+			_, err := waitReady(ctx, on.engine, progress)
+			return err
+		},
 		Kill: func(ctx context.Context) error {
 			pid := on.engine.Status().WorkerPID
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

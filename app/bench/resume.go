@@ -18,7 +18,9 @@ const (
 	// Evicted made room for others; the worker lives on.
 	Evicted Ending = "evicted"
 	// Killed is kill -9 of the worker, Restarted a clean end and a new start.
-	Killed    Ending = "killed"
+	Killed Ending = "killed"
+	// Unloaded is a stop of the engine, and its start.
+	Unloaded  Ending = "unloaded"
 	Restarted Ending = "restarted"
 	// Dropped is Restarted with the files no longer in the system's page cache.
 	Dropped Ending = "dropped"
@@ -39,9 +41,9 @@ type ResumeConfig struct {
 type ResumeServer struct {
 	BaseURL string
 	Status  func() infer.Status
-	// Evict empties the pool. Kill ends the worker as kill -9 does, and returns when
-	// the next one is ready.
-	Evict, Kill func(ctx context.Context) error
+	// Evict empties the pool. Kill ends the worker as kill -9 does, Unload lets it save
+	// and leave; both return when the next one is ready.
+	Evict, Kill, Unload func(ctx context.Context) error
 	// Drop lets the system's page cache forget the kept files; nil where that cannot be.
 	Drop func(ctx context.Context) error
 }
@@ -187,7 +189,7 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 		name Ending
 		by   func(context.Context) error
 		each bool
-	}{{Evicted, s.Evict, true}, {Killed, s.Kill, false}} {
+	}{{Evicted, s.Evict, true}, {Killed, s.Kill, false}, {Unloaded, s.Unload, false}} {
 		rounds := m.Rounds
 		if e.name == Killed {
 			rounds = min(rounds, mostKills)

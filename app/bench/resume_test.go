@@ -77,7 +77,7 @@ func (r *resumable) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (r *resumable) server() ResumeServer {
 	nothing := func(context.Context) error { return nil }
 	return ResumeServer{
-		BaseURL: r.URL, Evict: nothing, Kill: nothing,
+		BaseURL: r.URL, Evict: nothing, Kill: nothing, Unload: nothing,
 		Status: func() infer.Status {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -115,7 +115,7 @@ func TestResume(t *testing.T) {
 				require.Equal(t, 7, e.TTFT.Count)
 			}
 		}
-		require.Equal(t, []Ending{Hot, Evicted, Killed, Restarted, Dropped}, endings)
+		require.Equal(t, []Ending{Hot, Evicted, Killed, Unloaded, Restarted, Dropped}, endings)
 	}
 	var text bytes.Buffer
 	require.NoError(t, ResumeReport{Endings: &r}.Page().WriteText(&text))

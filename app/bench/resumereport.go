@@ -97,7 +97,7 @@ func (r ResumeResult) section() report.Section {
 		report.Verdict{Name: "restored states that were wrong", Pass: r.Disproved == 0, Got: fmt.Sprint(r.Disproved), Want: "0"})
 	return report.Section{
 		Title: "Coming back",
-		Text: fmt.Sprintf("Each prompt was computed once. Medians of %d rounds of the time to the first token: with its KV in the pool (hot), after it had to leave (evicted), after kill -9 of the worker (killed, at most %d rounds), after a clean end and a new start (restarted), and after an eviction with the files no longer in the system's page cache (dropped, where the system allows that). Nothing else is in the pool, and loading the model is not in it.",
+		Text: fmt.Sprintf("Each prompt was computed once. Medians of %d rounds of the time to the first token: with its KV in the pool (hot), after it had to leave (evicted), after kill -9 of the worker (killed, at most %d rounds), after the model was unloaded and loaded again (unloaded), after a clean end and a new start (restarted), and after an eviction with the files no longer in the system's page cache (dropped, where the system allows that). Nothing else is in the pool, and loading the model is not in it.",
 			r.Rounds, mostKills),
 		Verdicts: verdicts, Tables: []report.Table{times, ratios, parts}, Plots: []report.Plot{plot},
 	}
