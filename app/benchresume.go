@@ -119,32 +119,13 @@ func (b *resumeBench) endings(ctx context.Context) error {
 	})
 }
 
-// overheadPasses is how many pairs of processes the overhead is measured with.
-const overheadPasses = 6
-
 func (b *resumeBench) overhead(ctx context.Context) error {
-	b.report.Overhead = &bench.Overhead{}
-	each := (b.s.Bench.Rounds + overheadPasses - 1) / overheadPasses
 	return b.inFolder(func(keep engine.Keep) error {
-		for pass := range overheadPasses {
-			first, second := keep, engine.Keep{}
-			if pass%2 == 1 {
-				first, second = second, first
-			}
-			err := b.serve(ctx, b.s, first, func(one served) error {
-				return b.serve(ctx, b.s, second, func(other served) error {
-					on, off := one, other
-					if pass%2 == 1 {
-						on, off = other, one
-					}
-					return b.report.Overhead.Measure(ctx, on.resume(keep.Dir, b.progress), off.resume("", b.progress), each, b.progress.show)
-				})
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.serve(ctx, b.s, keep, func(on served) error {
+			result, err := bench.MeasureOverhead(ctx, on.resume(keep.Dir, b.progress), on.engine.Saving, b.s.Bench.Rounds, b.progress.show)
+			b.report.Overhead = &result
+			return err
+		})
 	})
 }
 

@@ -48,6 +48,12 @@ func (e *Engine) ForgetAgent(ctx context.Context, id string) (infer.Forgotten, e
 	return query[infer.Forgotten](ctx, e, wire.Query{Op: wire.OpForget, Agent: id})
 }
 
+// Saving has KV saved from now on, or not: for a bench, which measures what it costs.
+func (e *Engine) Saving(ctx context.Context, on bool) error {
+	_, err := query[struct{}](ctx, e, wire.Query{Op: wire.OpSaving, On: on})
+	return err
+}
+
 // Savings returns the ledger of what keeping has spared.
 func (e *Engine) Savings(ctx context.Context) (infer.Savings, error) {
 	return query[infer.Savings](ctx, e, wire.Query{Op: wire.OpSavings})

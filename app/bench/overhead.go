@@ -2,12 +2,13 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"samovar/app/bench/report"
 )
 
-// Overhead is what saving costs: the same work on two servers, one of which saves.
+// Overhead is what saving costs: the same work with it and without.
 type Overhead struct {
 	Rounds int `json:"rounds"`
 	// PromptTokens and AnswerTokens are of each request.
@@ -36,49 +37,47 @@ func (o *OnOff) summarise() {
 	o.Ratio = median(o.Ratios)
 }
 
-// What each request of Measure has.
+// What each request of MeasureOverhead has.
 const (
 	overheadPrompt = 1024
 	overheadAnswer = 257
 )
 
-// Measure has both servers do the same, one after the other, in turn. It can be called
-// again with other processes: no two are equally fast, whatever they do.
-func (o *Overhead) Measure(ctx context.Context, on, off ResumeServer, rounds int, progress func(string)) error {
-	servers := []ResumeServer{on, off}
-	text, err := words(ctx, off.BaseURL, "Overhead.", overheadPrompt)
+// MeasureOverhead has one server do the same with saving and without, in turn: no two
+// processes are equally fast. saving switches it.
+func MeasureOverhead(ctx context.Context, s ResumeServer, saving func(ctx context.Context, on bool) error, rounds int, progress func(string)) (Overhead, error) {
+	var o Overhead
+	text, err := words(ctx, s.BaseURL, "Overhead.", overheadPrompt)
 	if err != nil {
-		return err
+		return o, err
 	}
-	for range rounds {
-		round := o.Rounds
-		o.Rounds++
-		progress(fmt.Sprintf("overhead: round %d", o.Rounds))
+	for round := range rounds {
+		progress(fmt.Sprintf("overhead: round %d of %d", round+1, rounds))
 		var prefill, decode [2]float64
-		for i := range servers {
-			which := (i + round) % len(servers)
-			s := servers[which]
-			// Without keeping, more stays in the pool, and costs every step.
-			if err := s.Evict(ctx); err != nil {
-				return err
+		for i := range 2 {
+			which := (i + round) % 2
+			// What is in the pool besides costs every step.
+			if err := errors.Join(s.Evict(ctx), saving(ctx, which == 0)); err != nil {
+				return o, err
 			}
-			got, err := stream(ctx, s.BaseURL, fmt.Sprintf("Round %d. %s", round, text), overheadAnswer)
+			got, err := stream(ctx, s.BaseURL, fmt.Sprintf("Round %d.%d. %s", round, which, text), overheadAnswer)
 			if err != nil {
-				return err
+				return o, err
 			}
 			if err := s.saved(ctx); err != nil {
-				return err
+				return o, err
 			}
 			o.PromptTokens, o.AnswerTokens = got.prompt, got.completion
 			prefill[which] = 1000 * float64(got.prompt-got.cached) / got.server["prefill"]
 			decode[which] = 1000 * float64(got.completion-1) / got.server["decode"]
 		}
+		o.Rounds++
 		o.Prefill.add(prefill[0], prefill[1])
 		o.Decode.add(decode[0], decode[1])
 	}
 	o.Prefill.summarise()
 	o.Decode.summarise()
-	return nil
+	return o, saving(ctx, true)
 }
 
 // leastOnToOff is what throughput may fall to when KV is saved.
@@ -93,7 +92,7 @@ func (o Overhead) section() report.Section {
 	}
 	return report.Section{
 		Title: "What saving costs",
-		Text: fmt.Sprintf("Two servers do the same in turn, %d times: a new prompt of %d tokens and an answer of %d. One saves what it computes. Nothing else is in their pools. Tokens per second, medians; the ratio is the median of the rounds' ratios.",
+		Text: fmt.Sprintf("%d times, with saving and without in turn: a new prompt of %d tokens and an answer of %d, with nothing else in the pool. Tokens per second, medians; the ratio is the median of the rounds' ratios.",
 			o.Rounds, o.PromptTokens, o.AnswerTokens),
 		Verdicts: []report.Verdict{verdict("prefill", o.Prefill), verdict("decode", o.Decode)},
 		Tables:   []report.Table{{Head: []string{"", "not saving", "saving", "ratio"}, Rows: [][]string{row("prefill", o.Prefill), row("decode", o.Decode)}}},

@@ -124,11 +124,13 @@ func TestResume(t *testing.T) {
 }
 
 func TestWhatSavingCosts(t *testing.T) {
-	var o Overhead
-	for _, rounds := range []int{2, 1} {
-		require.NoError(t, o.Measure(t.Context(), newResumable(t, 0).server(), newResumable(t, 0).server(), rounds, func(string) {}))
-	}
-	require.Equal(t, 3, o.Rounds)
+	var switched []bool
+	o, err := MeasureOverhead(t.Context(), newResumable(t, 0).server(), func(_ context.Context, on bool) error {
+		switched = append(switched, on)
+		return nil
+	}, 3, func(string) {})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false, false, true, true, false, true}, switched, "and on again at the end")
 	require.Equal(t, 1., o.Prefill.Ratio)
 	require.InDelta(t, 1000, o.Prefill.On.Median, 1e-9)
 	require.InDelta(t, 100, o.Decode.Off.Median, 1)

@@ -93,7 +93,7 @@ func (l *loop) query(q wire.Query) {
 		return
 	}
 	e, known := l.agents.Get(q.Agent)
-	if named := q.Op != wire.OpAgents && q.Op != wire.OpSavings && q.Op != wire.OpCreate && q.Op != wire.OpImport; named && !known {
+	if named := q.Op != wire.OpAgents && q.Op != wire.OpSaving && q.Op != wire.OpSavings && q.Op != wire.OpCreate && q.Op != wire.OpImport; named && !known {
 		l.answer(q, nil, noAgent(q.Agent))
 		return
 	}
@@ -102,6 +102,9 @@ func (l *loop) query(q wire.Query) {
 		l.describe(q, l.agents.List(), true)
 	case wire.OpAgent:
 		l.describe(q, []agents.Entry{e}, false)
+	case wire.OpSaving:
+		l.keep.paused = !q.On
+		l.answer(q, nil, nil)
 	case wire.OpSavings:
 		l.answer(q, l.agents.Savings(), nil)
 	case wire.OpCreate:

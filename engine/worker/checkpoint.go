@@ -159,7 +159,7 @@ func (l *loop) saveMarks(plan sched.Step) {
 func (k *keeper) checkpoint(seq int, tokens []llama.Token) (b blockfile.Block, ok bool, err error) {
 	n := len(tokens)
 	t := k.trail(seq)
-	if !k.on() || n < minKept || t.checkpoint > 0 && n-t.checkpoint < minCheckpoint {
+	if !k.saves() || n < minKept || t.checkpoint > 0 && n-t.checkpoint < minCheckpoint {
 		return b, false, nil
 	}
 	if err := k.save(seq, tokens); err != nil || t.saved < len(t.ids) {

@@ -56,6 +56,8 @@ type keeper struct {
 	// off is why there is no store.
 	off string
 	log *slog.Logger
+	// paused says that nothing is saved, for somebody who measures; what is kept is used.
+	paused bool
 	// wrote, if not nil, is told of what is being written of a sequence.
 	wrote func(seq int, id blockfile.ID, bytes int)
 	// saved and restored tokens, and the time that the loop spent copying them.
@@ -73,6 +75,9 @@ func newKeeper(b Backend, s sizes) *keeper {
 
 // on says whether there is anywhere to keep things.
 func (k *keeper) on() bool { return k.store != nil }
+
+// saves says whether what is computed is saved.
+func (k *keeper) saves() bool { return k.on() && !k.paused }
 
 // writing says whether the store's writer has something to do.
 func (k *keeper) writing() bool { return k.on() && k.store.Stats().QueueBytes > 0 }
@@ -177,17 +182,17 @@ func (k *keeper) note(seq, at int, logits []float32) {
 
 // proves says whether the logits that a prompt's answer begins with are noted, with
 // which the prompt is proven when it comes back.
-func (k *keeper) proves() bool { return k.on() && !k.whole }
+func (k *keeper) proves() bool { return k.saves() && !k.whole }
 
 // endsBlock says whether the logits after a position are wanted for a digest.
 func (k *keeper) endsBlock(at int) bool {
-	return k.on() && !k.whole && (at+1)%blockfile.BlockTokens == 0
+	return k.saves() && !k.whole && (at+1)%blockfile.BlockTokens == 0
 }
 
 // save keeps the whole blocks of a sequence that are not kept yet, as far as the
 // store takes them.
 func (k *keeper) save(seq int, tokens []llama.Token) error {
-	if !k.on() {
+	if !k.saves() {
 		return nil
 	}
 	t := k.trail(seq)
@@ -254,7 +259,7 @@ func (k *keeper) leave(seq int, tokens []llama.Token) error {
 // tail keeps all of a sequence, its ragged end, too. A checkpoint that is made here
 // has no digest.
 func (k *keeper) tail(seq int, tokens []llama.Token) error {
-	if !k.on() || len(tokens) < minKept {
+	if !k.saves() || len(tokens) < minKept {
 		return nil
 	}
 	if k.whole {

@@ -210,6 +210,7 @@ const (
 	OpExport  Op = "export"  // into the file Path
 	OpImport  Op = "import"  // from it, as To if that is not empty
 	OpSavings Op = "savings" // answers infer.Savings
+	OpSaving  Op = "saving"  // KV is saved from now on if On, else not
 )
 
 // Query asks the worker something, or for something, that is no generation.
