@@ -15,6 +15,7 @@ import (
 
 	"samovar/engine/infer"
 	"samovar/engine/internal/agents"
+	"samovar/engine/internal/fit"
 	"samovar/engine/internal/llama"
 	"samovar/engine/internal/prompt"
 	"samovar/engine/internal/sched"
@@ -22,23 +23,10 @@ import (
 	"samovar/engine/models"
 )
 
-// Sizes of a context. The micro-batch is where prefill is fastest on a CPU
-// (ENGINE.md §3).
-const (
-	microBatch = 512
-	sequences  = 16
-	// hotSequences may idle in the pool, besides.
-	hotSequences = 32
-	// minChunk is what a prompt gets in a step beside decoding sequences even if
-	// that misses the ITL target: at a depth of 8K tokens 8 rows
-	// take 250 ms on two cores, 64 rows 1.1 s.
-	minChunk = 8
-	// poolCells is the KV pool's least size, so that small models have room for
-	// several conversations.
-	poolCells = 16384
-	// minContext is the smallest context that is worth starting with.
-	minContext = 2048
-)
+// minChunk is what a prompt gets in a step beside decoding sequences even if that
+// misses the ITL target: at a depth of 8K tokens 8 rows take 250 ms on two cores, 64
+// rows 1.1 s.
+const minChunk = 8
 
 // itlTarget is how long decoding sequences may wait for a step that also
 // prefills, on this kind of machine.
@@ -151,7 +139,10 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 	if err != nil {
 		return nil, &wire.Failed{Reason: sentence(fmt.Errorf("it is not known how much memory is free: %w", err))}
 	}
-	perSequence, cells, err := fit(facts, cfg, available)
+	if cfg.MemoryBytes > 0 {
+		available = min(available, cfg.MemoryBytes)
+	}
+	got, err := fit.Choose(facts, fit.Wish{ContextTokens: cfg.ContextTokens, KVType: cfg.KVType, KVBytes: cfg.KVBytes}, available)
 	if err != nil {
 		return nil, modelFailure(err)
 	}
@@ -176,21 +167,21 @@ func load(cfg wire.Load, send func(wire.Kind, any)) (*engine, *wire.Failed) {
 		return nil, modelFailure(err)
 	}
 	e := &engine{model: model, keeping: keeping, slots: make(chan struct{}, max(1, runtime.NumCPU()-1)), sizes: sizes{
-		cells: cells, sequences: sequences, hot: hotSequences, headroom: sched.Headroom, cellBytes: cellBytes(facts, cfg.KVType),
+		cells: got.Cells, sequences: fit.Sequences, hot: fit.HotSequences, headroom: sched.Headroom, cellBytes: cellBytes(facts, cfg.KVType),
 		skipCell: skipCell(facts), whole: model.Kind() != llama.KindAttention, stateOnly: model.Kind() == llama.KindRecurrent,
-		steps: sched.Limits{MaxRows: microBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
+		steps: sched.Limits{MaxRows: fit.MicroBatch, MinChunk: minChunk, ITLTarget: itlTarget()},
 	}}
 	if e.context, err = model.NewContext(llama.ContextParams{
-		Cells: cells, Rows: microBatch, Sequences: sequences + hotSequences, Threads: cfg.Threads, KVType: cfg.KVType,
+		Cells: got.Cells, Rows: fit.MicroBatch, Sequences: fit.Sequences + fit.HotSequences, Threads: cfg.Threads, KVType: cfg.KVType,
 	}); err != nil {
 		model.Close()
 		return nil, &wire.Failed{Reason: sentence(err), Hint: "Try a smaller --ctx or another --kv."}
 	}
-	perSequence = min(perSequence, e.context.Params().Cells)
+	perSequence := min(got.PerSequence, e.context.Params().Cells)
 	e.preparer = newPreparer(model, cfg, perSequence)
 	e.facts = infer.Model{
 		Name: facts.Name, Architecture: facts.Architecture, Parameters: model.Parameters(),
-		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: cells, CellBytes: cellBytes(facts, cfg.KVType), Sequences: sequences,
+		FileBytes: uint64(facts.FileBytes), ContextTokens: perSequence, PoolCells: got.Cells, CellBytes: cellBytes(facts, cfg.KVType), Sequences: fit.Sequences,
 	}
 	if info, err := os.Stat(cfg.Path); err == nil {
 		e.facts.Created = info.ModTime()

@@ -68,6 +68,8 @@ type Load struct {
 	KVType string `json:"kv_type"`
 	// KVBytes bounds the memory of the KV pool; 0 leaves its size to the worker.
 	KVBytes int64 `json:"kv_bytes,omitempty"`
+	// MemoryBytes is what the model may take, context included; 0 is what is there.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
 	// Threads computes; 0 takes the cores that there are.
 	Threads int `json:"threads"`
 	// ChatTemplate replaces the model's own, if not empty.

@@ -1,11 +1,10 @@
-package worker
+package fit
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"samovar/engine/internal/wire"
 	"samovar/engine/models"
 )
 
@@ -46,7 +45,7 @@ func TestFit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := facts
 			f.ContextTokens = tc.train
-			perSeq, cells, err := fit(f, wire.Load{ContextTokens: tc.ctx, KVType: "f16", KVBytes: tc.budget}, tc.available)
+			perSeq, cells, err := choose(f, Wish{ContextTokens: tc.ctx, KVType: "f16", KVBytes: tc.budget}, tc.available)
 			if tc.fails != "" {
 				require.ErrorContains(t, err, tc.fails)
 				return
@@ -58,9 +57,9 @@ func TestFit(t *testing.T) {
 	}
 	stateOnly := facts
 	stateOnly.LayerKVHeads = make([]int, 32) // mamba
-	perSeq, cells, err := fit(stateOnly, wire.Load{KVType: "f16", KVBytes: 1 << 20}, 64*gib)
+	perSeq, cells, err := choose(stateOnly, Wish{KVType: "f16", KVBytes: 1 << 20}, 64*gib)
 	require.NoError(t, err)
 	require.Equal(t, []int{131072, 131072}, []int{perSeq, cells}, "a budget for cells that take nothing")
-	_, _, err = fit(facts, wire.Load{KVType: "q9"}, 64*gib)
+	_, _, err = choose(facts, Wish{KVType: "q9"}, 64*gib)
 	require.ErrorContains(t, err, "q9")
 }
