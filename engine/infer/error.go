@@ -32,6 +32,9 @@ const (
 	CodeFailed Code = "failed"
 	// CodeWorkerLost: the worker died while the request ran.
 	CodeWorkerLost Code = "worker_lost"
+	// CodeEmpty: the model ended its turn before it said anything, also when its prompt
+	// was computed anew; the same request may do better, other words are likely to.
+	CodeEmpty Code = "empty_answer"
 	// CodeInternal: a fault of ours.
 	CodeInternal Code = "internal"
 )

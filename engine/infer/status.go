@@ -44,7 +44,9 @@ type Status struct {
 	Pool  Pool                  `json:"pool"`
 	Steps Steps                 `json:"steps"`
 	Kept  Kept                  `json:"kept"`
-	Model Model                 `json:"model"`
+	// Health is whether what the worker computes makes sense.
+	Health Health `json:"health"`
+	Model  Model  `json:"model"`
 }
 
 // Pool is a snapshot of the KV pool. Used = Active + Idle, Cells = Used + Free.
@@ -152,6 +154,28 @@ func (s Steps) Plus(b Steps) Steps {
 		TimeBuckets: sum(s.TimeBuckets, b.TimeBuckets), RowBuckets: sum(s.RowBuckets, b.RowBuckets),
 		DecodeStep: cmp.Or(b.DecodeStep, s.DecodeStep), PrefillRow: cmp.Or(b.PrefillRow, s.PrefillRow),
 	}
+}
+
+// Health is what the worker knows of whether it computes right. It counts since the
+// worker started.
+type Health struct {
+	// Canaries counts how often a fixed computation came out as it should, the first
+	// time included.
+	Canaries uint64 `json:"canaries"`
+	// Suspicious counts the answers that were empty, or one token again and again.
+	Suspicious uint64 `json:"suspicious"`
+	// Discarded counts how often reused KV was dropped because of such answers.
+	Discarded uint64 `json:"discarded"`
+	// Warning says, for people, what is suspicious and what was done; empty once an
+	// answer makes sense again.
+	Warning string `json:"warning,omitempty"`
+}
+
+// Canary is how a fixed computation came out, compared with when the worker started.
+type Canary struct {
+	// Deviation is that of its logits, in their standard deviations.
+	Deviation float64       `json:"deviation"`
+	Took      time.Duration `json:"took_ns"`
 }
 
 // Model describes a model that can be asked for.

@@ -32,7 +32,18 @@ const MaxTopK = 512
 const MaxPenaltyWindow = 1 << 16
 
 // ErrLogits says that a step's logits are not numbers: the state is broken.
-var ErrLogits = errors.New("logits are not finite")
+var ErrLogits = errors.New("the logits are not numbers")
+
+// CheckLogits looks at a few places of a row: what is no number spreads over all of it,
+// and to look at all would cost more than the sampling.
+func CheckLogits(logits []float32) error {
+	for _, i := range [3]int{0, len(logits) / 2, len(logits) - 1} {
+		if v := float64(logits[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+			return ErrLogits
+		}
+	}
+	return nil
+}
 
 // Sampler chooses tokens for one sequence. It remembers what it chose.
 type Sampler struct {
@@ -109,12 +120,8 @@ func (s *Sampler) Sample(row int) (Token, error) {
 	if err != nil {
 		return 0, err
 	}
-	// One NaN spreads over a row, so a few places tell; all would cost more
-	// than the sampling.
-	for _, i := range [3]int{0, len(logits) / 2, len(logits) - 1} {
-		if math.IsNaN(float64(logits[i])) {
-			return 0, ErrLogits
-		}
+	if err := CheckLogits(logits); err != nil {
+		return 0, err
 	}
 	t := Token(yzma.SamplerSample(s.chain, s.ctx.ctx, int32(row)))
 	if !s.ctx.model.valid(t) {

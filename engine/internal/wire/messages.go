@@ -32,6 +32,7 @@ const (
 	KindMeasure Kind = 19
 	KindQuery   Kind = 20
 	KindPing    Kind = 21
+	KindTrim    Kind = 22
 )
 
 var kindNames = map[Kind]string{
@@ -39,7 +40,7 @@ var kindNames = map[Kind]string{
 	KindAccepted: "accepted", KindOutput: "output", KindRejected: "rejected",
 	KindLoad: "load", KindSubmit: "submit", KindCancel: "cancel", KindPulse: "pulse",
 	KindMeasure: "measure", KindMeasured: "measured", KindQuery: "query", KindAnswer: "answer",
-	KindPing: "ping", KindPong: "pong", KindLog: "log",
+	KindPing: "ping", KindTrim: "trim", KindPong: "pong", KindLog: "log",
 }
 
 func (k Kind) known() bool { return kindNames[k] != "" }
@@ -155,6 +156,8 @@ type Pulse struct {
 	Pool   infer.Pool  `json:"pool"`
 	Steps  infer.Steps `json:"steps"`
 	Kept   infer.Kept  `json:"kept"`
+	// Health is whether what it computes makes sense.
+	Health infer.Health `json:"health"`
 }
 
 // Measure asks for one round of the raw decode loop, once nothing else is to be
@@ -176,6 +179,13 @@ type Measured struct {
 
 // Ping asks whether the worker lives; it answers at once, also while it computes.
 type Ping struct{}
+
+// Trim has the worker let go of memory, or take it again, as long as nothing else is said.
+type Trim struct {
+	// Idle sequences leave the pool. Caches of what is on disk are emptied and stay so.
+	Idle   bool `json:"idle"`
+	Caches bool `json:"caches"`
+}
 
 // Pong answers a Ping.
 type Pong struct {
@@ -213,6 +223,7 @@ const (
 	OpImport  Op = "import"  // from it, as To if that is not empty
 	OpSavings Op = "savings" // answers infer.Savings
 	OpSaving  Op = "saving"  // KV is saved from now on if On, else not
+	OpCanary  Op = "canary"  // computes what was computed at the start; answers infer.Canary
 )
 
 // Query asks the worker something, or for something, that is no generation.

@@ -24,6 +24,8 @@ type Fake struct {
 	Next func(history []llama.Token) llama.Token
 	// Fail, if it returns an error, is what Decode answers.
 	Fail func() error
+	// Spoil, if not nil, changes the logits behind a sequence's tokens.
+	Spoil func(history []llama.Token, logits []float32)
 
 	mu    sync.Mutex
 	cells map[int][]*cell // by sequence
@@ -176,6 +178,10 @@ func (f *Fake) Logits(row int) ([]float32, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: row %d has no logits", llama.ErrRows, row)
 	}
+	return f.logits(at), nil
+}
+
+func (f *Fake) logits(at place) []float32 {
 	history := f.history(at.seq)[:at.tokens]
 	h := fnv.New64a()
 	for _, t := range history {
@@ -186,7 +192,18 @@ func (f *Fake) Logits(row int) ([]float32, error) {
 	for i := range logits {
 		logits[i] = float32(r.NormFloat64())
 	}
-	return logits, nil
+	if f.Spoil != nil {
+		f.Spoil(history, logits)
+	}
+	return logits
+}
+
+// Corrupt makes a cell of a sequence that of another token, for all who share it: the KV
+// in it has gone bad.
+func (f *Fake) Corrupt(seq, at int, t llama.Token) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cells[seq][at].token = t
 }
 
 // Abort and Resume implement the loop's backend: the fake's steps end at once.
@@ -277,6 +294,11 @@ func (s *Sampler) Sample(row int) (llama.Token, error) {
 	at, ok := f.out[row]
 	if !ok || s.closed {
 		return 0, fmt.Errorf("%w: row %d has no logits", llama.ErrRows, row)
+	}
+	if f.Spoil != nil {
+		if err := llama.CheckLogits(f.logits(at)); err != nil {
+			return 0, err
+		}
 	}
 	if f.Next != nil {
 		return f.Next(f.history(at.seq)), nil
