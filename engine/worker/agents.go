@@ -88,6 +88,10 @@ func (k *keeper) pin(tokens []llama.Token, pinned bool) {
 // query answers a query. What needs the pool is done at once, what waits for the disk
 // beside the loop.
 func (l *loop) query(q wire.Query) {
+	if q.Op == wire.OpCanary {
+		l.health.asked = append(l.health.asked, q)
+		return
+	}
 	if l.agents == nil {
 		l.answer(q, nil, &infer.Error{Code: infer.CodeInternal, Message: "This engine does not know agents."})
 		return

@@ -287,6 +287,7 @@ func (l *loop) putState(s *sequence, b read) error {
 
 // reset forgets all that a sequence holds.
 func (l *loop) reset(s *sequence) {
+	s.returned = false
 	if err := l.backend.Remove(s.seq); err != nil {
 		l.broken = errors.Join(l.broken, err)
 		return

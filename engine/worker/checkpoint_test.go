@@ -41,6 +41,7 @@ func startKind(t *testing.T, m *llama.Model, dir string, cells int) *kindLife {
 	r.loop.verify = true
 	r.loop.probe, err = m.Tokenize(strings.Repeat(selfTestText, selfTestTokens), false)
 	require.NoError(t, err)
+	require.Nil(t, r.loop.firstCanary())
 	s, err := store.Open(store.Config{Dir: dir, Fingerprint: keptRoot, Memory: 1 << 20, Queue: 1 << 30})
 	require.NoError(t, err)
 	r.loop.keepIn(&keptStore{store: s, root: keptRoot})

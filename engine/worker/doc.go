@@ -13,5 +13,6 @@
 // a flag that the loop looks at before every step. The frames of one step
 // leave in one write, by the loop itself: the parent always reads.
 //
-// The process ends when the parent's pipe does, in whatever state it is.
+// The process ends when the parent's pipe does, in whatever state it is; and when what
+// it computes can no longer be trusted (see health.go), with nothing of that kept.
 package worker

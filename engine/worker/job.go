@@ -96,6 +96,12 @@ type sequence struct {
 	// last is the sampled token that the next decode row evaluates.
 	last      llama.Token
 	completed int
+	// repeated is how many tokens the answer begins with that are all the same.
+	repeated int
+	// over is what became of an answer that ended at once, and began again; nil if it
+	// did not. returned says that some of what the sequence holds was on disk.
+	over     *over
+	returned bool
 
 	// common is how many leading tokens the prompts of others have in common with
 	// this one's; follows says that one of them computes them for it, too.
@@ -113,6 +119,15 @@ type sequence struct {
 
 	// bound is when it first got a sequence, seated when it got this one.
 	bound, seated, evaluatedAt, first time.Time
+}
+
+// count takes note of a token of the answer.
+func (s *sequence) count(t llama.Token) {
+	if s.repeated == s.completed && (s.completed == 0 || t == s.last) {
+		s.repeated++
+	}
+	s.last = t
+	s.completed++
 }
 
 // close ends what goes on for a waiting job and frees what it holds.

@@ -60,6 +60,8 @@ type keeper struct {
 	paused bool
 	// wrote, if not nil, is told of what is being written of a sequence.
 	wrote func(seq int, id blockfile.ID, bytes int)
+	// recent is what was given to the store since the engine was last seen to be right.
+	recent []blockfile.ID
 	// saved and restored tokens, and the time that the loop spent copying them.
 	saved, restored   uint64
 	saving, restoring time.Duration
@@ -245,8 +247,9 @@ func (k *keeper) put(seq int, kind blockfile.Kind, t *trail, tokens []llama.Toke
 }
 
 func (k *keeper) tellWrote(seq int, b blockfile.Block) {
-	if k.wrote != nil {
-		k.wrote(seq, b.ID(), b.Size())
+	id := b.ID()
+	if k.recent = append(k.recent, id); k.wrote != nil {
+		k.wrote(seq, id, b.Size())
 	}
 }
 
@@ -395,10 +398,19 @@ func (l *loop) noteLogits(s *sequence, at, row int) error {
 
 // noteEnd remembers the logits after the last token of a sequence that has ended, for
 // its tail.
-func (l *loop) noteEnd(s *sequence, row int) {
-	if logits, err := l.backend.Logits(row); err == nil {
-		l.keep.note(s.seq, l.evaluated(s)-1, logits)
+func (l *loop) noteEnd(s *sequence, row int) error {
+	if !l.keep.on() {
+		return nil
 	}
+	logits, err := l.backend.Logits(row)
+	if err != nil {
+		return err
+	}
+	if !finite(logits) {
+		return llama.ErrLogits
+	}
+	l.keep.note(s.seq, l.evaluated(s)-1, logits)
+	return nil
 }
 
 // checkProofs proves what was restored, and returns those whose state was wrong.
@@ -446,13 +458,7 @@ const maxDeviation = 0.25
 // deviation is the largest difference between logits and a digest of what they were,
 // in standard deviations of the logits.
 func deviation(logits []float32, was []blockfile.Logit) float64 {
-	var sum, squares float64
-	for _, l := range logits {
-		sum += float64(l)
-		squares += float64(l) * float64(l)
-	}
-	n := float64(len(logits))
-	sd := math.Sqrt(max(squares/n-sum/n*sum/n, 1e-12))
+	sd := max(spread(logits), minSpread)
 	most := 0.0
 	for _, l := range was {
 		if int(l.Token) >= len(logits) {
@@ -465,4 +471,15 @@ func deviation(logits []float32, was []blockfile.Logit) float64 {
 		most = max(most, d)
 	}
 	return most
+}
+
+// spread is the standard deviation of logits.
+func spread(logits []float32) float64 {
+	var sum, squares float64
+	for _, l := range logits {
+		sum += float64(l)
+		squares += float64(l) * float64(l)
+	}
+	n := float64(len(logits))
+	return math.Sqrt(max(squares/n-sum/n*sum/n, 0))
 }

@@ -115,7 +115,7 @@ func (l *loop) saveAll(most time.Duration) {
 	if err := l.keep.store.Close(ctx); err != nil {
 		l.keep.off = "Not all could be saved: " + sentence(err)
 	}
-	l.send(wire.KindPulse, wire.Pulse{Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status()})
+	l.send(wire.KindPulse, wire.Pulse{Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status(), Health: l.health.Health})
 	l.flush()
 }
 

@@ -26,6 +26,7 @@ func (l *loop) dropCancelled(now time.Time) {
 	})
 	for _, s := range slices.Clone(l.active) {
 		if s.cancelled.Load() && !l.holds(s, now) {
+			l.judge(s, false)
 			l.rest(s)
 		}
 	}

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -126,6 +125,7 @@ type loop struct {
 	// from echoRow on.
 	echoes          []echo
 	echoed, echoRow int
+	health          health
 	// tailsSaved says that the pool has been saved to its ends since it was last used.
 	tailsSaved bool
 	// verify makes the loop compare its account with the backend after each step.
@@ -166,6 +166,7 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		l.turned.Store(int64(time.Since(l.made)))
 		l.dropCancelled(time.Now())
+		l.checkHealth()
 		l.bind()
 		l.tellPulse(time.Now())
 		if l.restoreAll(); l.computing() && l.broken == nil {
@@ -197,7 +198,7 @@ func (l *loop) at() time.Duration {
 // receive takes all jobs that have come. With nothing else to do it waits for one, or
 // for what is read for those that it has.
 func (l *loop) receive(ctx context.Context) error {
-	if len(l.active) == 0 && len(l.waiting) == 0 && len(l.echoes) == 0 {
+	if len(l.active) == 0 && len(l.waiting) == 0 && len(l.echoes) == 0 && !l.health.pending() {
 		if err := l.rests(ctx); err != nil {
 			return err
 		}
@@ -321,6 +322,9 @@ func (l *loop) step() error {
 	}
 	l.steps.Add(len(plan.Decode), plan.Rows()-len(plan.Decode), now.Sub(start))
 	l.computed(plan)
+	if err := l.checkLogits(sampled); err != nil {
+		return err
+	}
 	for _, o := range l.notes {
 		if err := l.noteLogits(o.s, o.at, o.row); err != nil {
 			return err
@@ -337,8 +341,11 @@ func (l *loop) step() error {
 		return err
 	}
 	for _, o := range sampled {
-		if !disproved[o.s] {
-			l.sample(o.s, o.row, now)
+		if disproved[o.s] {
+			continue
+		}
+		if err := l.sample(o.s, o.row, now); err != nil {
+			return err
 		}
 	}
 	l.saveBlocks(plan)
@@ -445,80 +452,4 @@ func (l *loop) fill(plan sched.Step) []output {
 func (l *loop) bySeq(seq int) *sequence {
 	i := slices.IndexFunc(l.active, func(s *sequence) bool { return s.seq == seq })
 	return l.active[i]
-}
-
-// sample takes the next token of s and sends what it adds to the text.
-func (l *loop) sample(s *sequence, row int, now time.Time) {
-	if !s.left.IsZero() { // for nobody
-		l.rest(s)
-		return
-	}
-	token, err := s.sampler.Sample(row)
-	if err != nil {
-		l.refuse(s.ticket, infer.Error{Code: infer.CodeInternal,
-			Message: fmt.Sprintf("The model's computation went wrong after %d tokens: %v.", s.completed, err)})
-		l.discard(s)
-		return
-	}
-	if s.first.IsZero() {
-		s.evaluatedAt, s.first = now, time.Now()
-		l.urgent = true
-	}
-	if l.vocab.IsEnd(token) {
-		l.noteEnd(s, row)
-		l.finish(s, infer.FinishStop, "", s.text.Flush(), 0)
-		return
-	}
-	s.last = token
-	s.completed++
-	l.piece = l.vocab.Piece(l.piece[:0], token)
-	text, stop, stopped := s.text.Push(l.piece)
-	switch {
-	case stopped:
-		l.noteEnd(s, row)
-		l.finish(s, infer.FinishStopString, stop, text, 1)
-	case s.completed >= s.maxTokens:
-		reason := infer.FinishLength
-		if s.atContext {
-			reason = infer.FinishContext
-		}
-		l.noteEnd(s, row)
-		l.finish(s, reason, "", text+s.text.Flush(), 1)
-	default:
-		l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}, Token: token})
-	}
-}
-
-func (l *loop) finish(s *sequence, reason infer.FinishReason, stop, text string, tokens int) {
-	held := l.pool.Sequence(s.seq).Tokens
-	l.rest(s)
-	l.urgent = true
-	end := s.end(reason, stop, time.Now())
-	l.settle(s, held, end)
-	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: tokens, End: end}})
-}
-
-// refuse is reject for the loop's own use: it does not wait for a step.
-func (l *loop) refuse(t *ticket, e infer.Error) {
-	l.reject(t, e)
-	l.flush()
-}
-
-// reject queues the answer to a request that cannot be served.
-func (l *loop) reject(t *ticket, e infer.Error) {
-	l.send(wire.KindRejected, wire.Rejected{ID: t.id, Error: e})
-	l.ended(t)
-}
-
-func (l *loop) failStep(plan sched.Step, err error) {
-	seqs := slices.Clone(plan.Decode)
-	for _, c := range plan.Prefill {
-		seqs = append(seqs, c.Seq)
-	}
-	l.closeEchoes(len(l.echoes))
-	for _, seq := range seqs {
-		s := l.bySeq(seq)
-		l.refuse(s.ticket, infer.Error{Code: infer.CodeInternal, Message: "A step could not be computed: " + err.Error() + "."})
-		l.discard(s)
-	}
 }

@@ -69,8 +69,9 @@ func (l *loop) seat(j *job) bool {
 			l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
 			return true
 		}
-		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now, completed: len(j.said)}
+		s = &sequence{job: j, sampler: sampler, text: prompt.NewTextStream(j.stop), bound: now}
 		for _, t := range j.said { // of which the client has the text
+			s.count(t)
 			l.piece = l.vocab.Piece(l.piece[:0], t)
 			s.text.Push(l.piece)
 		}
@@ -372,13 +373,13 @@ const pulseEvery = 100 * time.Millisecond
 // time.
 func (l *loop) tellPulse(now time.Time) {
 	active, queued := len(l.active), len(l.waiting)
-	same := active == l.told.Active && queued == l.told.Queued && (active > 0 || l.pool.Used() == l.told.Pool.Used && !l.keep.changed(l.told.Kept))
+	same := active == l.told.Active && queued == l.told.Queued && l.health.Health == l.told.Health && (active > 0 || l.pool.Used() == l.told.Pool.Used && !l.keep.changed(l.told.Kept))
 	if same && (l.steps.Count == l.told.Steps.Count || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
 		return
 	}
 	cost := l.meter.Cost()
 	l.steps.DecodeStep, l.steps.PrefillRow = cost.Decode, cost.PrefillRow
-	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status()}, now
+	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status(), Health: l.health.Health}, now
 	l.told.Steps.TimeBuckets = slices.Clone(l.steps.TimeBuckets)
 	l.told.Steps.RowBuckets = slices.Clone(l.steps.RowBuckets)
 	l.send(wire.KindPulse, l.told)

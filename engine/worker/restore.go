@@ -247,6 +247,7 @@ func (l *loop) restored(s *sequence) {
 	r := s.restore
 	s.stopRestore()
 	s.restoredIn += time.Since(r.began)
+	s.returned = s.returned || r.put || r.complete
 	if r.whole {
 		if !r.complete {
 			l.reset(s)
@@ -363,10 +364,7 @@ func (l *loop) prove(s *sequence, logits []float32) bool {
 		l.keep.proven++
 		return true
 	}
-	ids := make([]blockfile.ID, len(p.pieces))
-	for i, piece := range p.pieces {
-		ids[i] = piece.ID
-	}
+	ids := idsOf(p.pieces)
 	if p.whole { // its token is not computed again as it was
 		l.rejectKept(ids, d)
 		l.reset(s)
@@ -397,6 +395,14 @@ func (l *loop) settleDoubts() error {
 		l.keep.saveAgain(o.s.seq, d.from)
 	}
 	return nil
+}
+
+func idsOf(pieces store.Match) []blockfile.ID {
+	ids := make([]blockfile.ID, len(pieces))
+	for i, p := range pieces {
+		ids[i] = p.ID
+	}
+	return ids
 }
 
 func (l *loop) rejectKept(ids []blockfile.ID, deviation float64) {

@@ -57,6 +57,10 @@ func Run(in io.Reader, out io.Writer, gone func()) error {
 		return nil
 	}
 	eng.connect(box, r.forget)
+	if failed := eng.loop.firstCanary(); failed != nil {
+		box.sendNow(wire.KindFailed, *failed)
+		return nil
+	}
 	ready <- eng
 	serving.Store(true)
 	box.sendNow(wire.KindReady, wire.Ready{Model: eng.facts})
