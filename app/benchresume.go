@@ -178,7 +178,7 @@ func (on served) resume(dir string, progress *progress) bench.ResumeServer {
 			if err := on.engine.Stop(ctx); err != nil {
 				return err
 			}
-			on.engine.Start()
+			on.engine.Start("The bench goes on.")
 			_, err := waitReady(ctx, on.engine, progress)
 			return err
 		},

@@ -47,21 +47,22 @@ func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, ke
 	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
 
 	quiet := slog.New(slog.DiscardHandler)
-	eng := engine.New(engine.Config{
+	fleet := engine.NewFleet(engine.FleetConfig{Log: quiet, Models: []engine.Config{{
 		WorkerPath: worker, LibDir: libs, StateDir: state, Model: model,
 		ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads,
 		QueueMax: s.QueueMax, QueueWait: s.QueueWait, Keep: keep, Log: quiet,
-	})
+	}}})
+	eng := fleet.Default()
 	ln, err := listen.TCP(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	api := server.New(server.Options{Engine: eng, Version: engine.BuildVersion(), Log: quiet})
+	api := server.New(server.Options{Engine: fleet, Version: engine.BuildVersion(), Log: quiet})
 
 	serving, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- together(serving, quiet, func(ctx context.Context) error { return api.Serve(ctx, ln) }, eng.Serve)
+		ended <- together(serving, quiet, func(ctx context.Context) error { return api.Serve(ctx, ln) }, fleet.Serve)
 	}()
 	defer func() { stop(); err = errors.Join(err, <-ended) }()
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"reflect"
 	"sync"
 	"syscall"
 
@@ -26,15 +25,8 @@ import (
 // serve checks what can be checked at once, opens the port, and only then does
 // what takes time: health answers while the model is still being made.
 func serve(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) (err error) {
-	model, err := chooseModel(s, where)
-	if err != nil {
-		return err
-	}
-	template, err := readTemplate(s.ChatTemplate)
-	if err != nil {
-		return err
-	}
-	worker, libs, err := engine.FindWorker()
+	build := fleetBuilder{settings: s, where: where, log: log}
+	cfg, err := build.fleet()
 	if err != nil {
 		return err
 	}
@@ -55,39 +47,29 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 		defer os.Remove(s.AddrFile)
 	}
 
-	state, err := where.Worker()
-	if err != nil {
+	if cfg, err = build.folders(cfg); err != nil {
 		return err
 	}
-	keep, err := keepSettings(s, where)
-	if err != nil {
-		return err
-	}
-	eng := engine.New(engine.Config{
-		WorkerPath:    worker,
-		LibDir:        libs,
-		StateDir:      state,
-		Model:         model,
-		ContextTokens: s.ContextTokens,
-		KVType:        s.KVType,
-		KVBytes:       s.KVBytes,
-		QueueMax:      s.QueueMax,
-		QueueWait:     s.QueueWait,
-		Threads:       s.Threads,
-		ChatTemplate:  template,
-		Keep:          keep,
-		Log:           log,
+	fleet := engine.NewFleet(cfg)
+	api := server.New(server.Options{Engine: fleet, Version: engine.BuildVersion(), Log: log})
+	announce(p.Stderr, log, s, inv, cfg.Models[0].Model.ID, ln.Addr())
+	defer reloadOnHangup(ctx, p, inv, build, fleet)()
+	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, func(ctx context.Context) error {
+		watching, stop := context.WithCancel(ctx)
+		var watched sync.WaitGroup
+		watched.Go(func() { watchMachine(watching, fleet, s.KeepAwake, log) })
+		defer watched.Wait()
+		defer stop()
+		return fleet.Serve(ctx)
 	})
-	api := server.New(server.Options{Engine: eng, Version: engine.BuildVersion(), Log: log})
-	announce(p.Stderr, log, s, inv, model.ID, ln.Addr())
-	defer reloadOnHangup(p, inv, s, eng, log)()
-	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, eng.Serve)
 }
 
 // reloadOnHangup reads the settings again at each SIGHUP, until the function that it
-// returns is called. Those of the worker are applied; requests wait for the next one.
-// Of the others it says that they need a restart.
-func reloadOnHangup(p Process, inv invocation, now config.Settings, eng *engine.Engine, log *slog.Logger) (stop func()) {
+// returns is called. Those of the models' workers are applied; requests wait for the next
+// ones. Another model takes the place of the default one once it is loaded. Of the other
+// settings it says that they need a restart.
+func reloadOnHangup(ctx context.Context, p Process, inv invocation, build fleetBuilder, fleet *engine.Fleet) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	var done sync.WaitGroup
@@ -95,32 +77,18 @@ func reloadOnHangup(p Process, inv invocation, now config.Settings, eng *engine.
 		for range hangups {
 			s, _, err := resolve(inv.flags, p.LookupEnv)
 			if err != nil {
-				log.Error("the settings are wrong, and stay as they were", "err", err)
+				build.log.Error("the settings are wrong, and stay as they were", "err", err)
 				continue
 			}
-			s = tune(s)
-			log.Info("the settings were read again")
-			eng.Apply(engine.Settings{ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads})
-			now.ContextTokens, now.KVType, now.KVBytes, now.Threads = s.ContextTokens, s.KVType, s.KVBytes, s.Threads
-			if !reflect.DeepEqual(s, now) {
-				log.Warn("some settings have changed that need a new start of samovar")
-			}
+			build = build.reload(ctx, s, fleet)
 		}
 	})
 	return func() {
 		signal.Stop(hangups)
+		cancel()
 		close(hangups)
 		done.Wait()
 	}
-}
-
-// keepSettings says where KV is kept, and how much of it.
-func keepSettings(s config.Settings, where paths.Paths) (engine.Keep, error) {
-	if s.KeepQuota == 0 {
-		return engine.Keep{}, nil
-	}
-	dir, err := where.Kept()
-	return engine.Keep{Dir: dir, Quota: s.KeepQuota, Daily: s.KeepDaily, Memory: s.KeepMemory}, err
 }
 
 // together runs server and engine, and stops the engine only after the server

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"samovar/engine/infer"
 	"samovar/engine/internal/wire"
 )
 
@@ -36,7 +37,23 @@ type Config struct {
 	QueueWait time.Duration
 	Keep      Keep
 	Log       *slog.Logger
+
+	// OnDemand has the model loaded when the first request for it comes.
+	OnDemand bool
+	// Room, if not nil, is asked for memory before a worker is started. need says what the
+	// model takes where there are most bytes for all, or why it cannot do with them. Room
+	// returns when there is room, with what the model may take, or with need's or ctx's
+	// error. Leave is called when that is free again.
+	Room  func(ctx context.Context, need Need) (granted int64, err error)
+	Leave func()
+	// Wanted is called when a request comes for a model that is not loaded; Moved when the
+	// state has changed, with a lock held. Either may be nil.
+	Wanted func()
+	Moved  func(infer.Transition)
 }
+
+// Need says how many bytes a model takes where there are most.
+type Need func(most int64) (bytes int64, err error)
 
 // Keep says where KV is kept, and how much of it.
 type Keep struct {

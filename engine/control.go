@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"samovar/engine/infer"
@@ -11,9 +13,21 @@ import (
 // drainFor is how long Stop lets requests go on that run.
 const drainFor = 2 * time.Second
 
-// orders are what users want of the engine. The engine's lock guards them.
+// goal is what users, or memory, want of an engine.
+type goal int
+
+const (
+	// toRun: a worker, as soon as there can be one.
+	toRun goal = iota
+	// toUnload: no worker, until a request comes.
+	toUnload
+	// toStop: no worker, and no requests.
+	toStop
+)
+
+// orders are what is wanted of the engine. The engine's lock guards them.
 type orders struct {
-	stopped bool
+	goal goal
 	// end ends the run, leave asks the worker that there is to leave; nil if there is
 	// none.
 	end   context.CancelFunc
@@ -38,13 +52,15 @@ type Settings struct {
 	Threads       int
 }
 
-// Start has the engine run, if it was stopped or has failed. It does not wait: see
-// Status. Calling it twice is as good as once, as it is of Stop and Restart.
-func (e *Engine) Start() {
+// Start has the engine run, if it was stopped, unloaded or has failed. It does not wait:
+// see Status. Calling it twice is as good as once, as it is of the other orders.
+func (e *Engine) Start(reason string) {
 	e.mu.Lock()
-	e.orders.stopped = false
-	if e.status.State == infer.StateStopped || e.status.State == infer.StateFailed {
-		e.move(infer.StateStarting, "", "")
+	e.orders.goal = toRun
+	switch e.status.State {
+	case infer.StateStopped, infer.StateFailed, infer.StateUnloaded:
+		e.move(infer.StateStarting, "", "", reason)
+		e.roster.shut(e.refusal())
 	}
 	e.mu.Unlock()
 	signal(e.orders.changed) // Serve may be about to wait, whatever the state
@@ -54,23 +70,83 @@ func (e *Engine) Start() {
 // everything is saved, and the worker leaves. It returns when the worker has.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
-	e.orders.stopped = true
-	end := e.orders.end
-	if end != nil && e.status.State != infer.StateDraining {
-		e.move(infer.StateDraining, "It is being stopped.", "")
-	}
+	e.orders.goal = toStop
+	end := e.drain("It is being stopped.")
 	e.mu.Unlock()
 	if end == nil {
 		signal(e.orders.changed)
 	} else {
 		e.roster.shut(refusal(infer.Status{State: infer.StateStopped}))
-		drained, stop := context.WithTimeout(ctx, drainFor)
+		drained, cancel := context.WithTimeout(ctx, drainFor)
 		e.roster.emptied(drained)
-		stop()
+		cancel()
 		end()
 	}
 	// Unless somebody starts it meanwhile.
-	return e.await(ctx, func() bool { return e.status.State == infer.StateStopped || !e.orders.stopped })
+	return e.await(ctx, func() bool { return e.status.State == infer.StateStopped || e.orders.goal != toStop })
+}
+
+// Unload frees what the model takes until a request comes for it. Everything is saved;
+// requests that run go on when it is loaded again. It returns when the worker has left.
+// An engine that was stopped, or has failed, is ready for requests again.
+func (e *Engine) Unload(ctx context.Context, reason string) error {
+	e.mu.Lock()
+	e.orders.goal = toUnload
+	end := e.drain(reason)
+	e.mu.Unlock()
+	if end == nil {
+		signal(e.orders.changed)
+	} else {
+		end()
+	}
+	return e.await(ctx, func() bool { return e.status.State == infer.StateUnloaded || e.orders.goal != toUnload })
+}
+
+// drain returns what ends the run, if there is one. The lock is held.
+func (e *Engine) drain(reason string) context.CancelFunc {
+	if e.orders.end != nil && e.status.State != infer.StateDraining {
+		e.drained = time.Now()
+		e.move(infer.StateDraining, reason, "", reason)
+	}
+	return e.orders.end
+}
+
+// retryFailed is after how long a model that could not be loaded is tried again, if it is
+// asked for: what it lacked may be there.
+const retryFailed = 30 * time.Second
+
+// retry has an engine that failed take requests again, if it is one that is loaded on
+// demand and some time has passed.
+func (e *Engine) retry(ctx context.Context) {
+	e.mu.Lock()
+	due := e.cfg.OnDemand && e.status.State == infer.StateFailed && time.Since(e.status.Since) >= retryFailed
+	if due {
+		e.orders.goal = toUnload
+	}
+	e.mu.Unlock()
+	if due {
+		signal(e.orders.changed)
+		_ = e.await(ctx, func() bool { return e.status.State != infer.StateFailed }) // else the request fails
+	}
+}
+
+// admit has a stopped engine take requests again, without loading its model yet.
+func (e *Engine) admit() {
+	e.mu.Lock()
+	if e.orders.goal == toStop {
+		e.orders.goal = toUnload
+	}
+	e.mu.Unlock()
+	signal(e.orders.changed)
+}
+
+// says puts what a load waits for into the status.
+func (e *Engine) says(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.status.State == infer.StateStarting && e.status.Reason != what {
+		e.move(infer.StateStarting, what, "", cmp.Or(what, "There is room for it."))
+	}
 }
 
 // Restart has another worker take the place of the one that there is. Requests wait for
@@ -86,19 +162,51 @@ func (e *Engine) Restart(reason string) {
 		leave()
 		return
 	}
-	e.Start()
+	e.Start(reason)
 }
 
-// Apply changes settings, with another worker if they are others than before.
+// Apply changes settings, with another worker if they are others than before and there is
+// one. If the next worker cannot do with them, the ones that worked come back.
 func (e *Engine) Apply(s Settings) {
 	e.mu.Lock()
-	c := &e.cfg
-	now := Settings{ContextTokens: c.ContextTokens, KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads}
-	c.ContextTokens, c.KVType, c.KVBytes, c.Threads = s.ContextTokens, s.KVType, s.KVBytes, s.Threads
+	now := e.cfg.settings()
+	e.cfg.apply(s)
+	idle := e.orders.goal == toUnload
 	e.mu.Unlock()
-	if s != now {
+	if s != now && !idle {
 		e.Restart("The settings have changed.")
 	}
+}
+
+func (c *Config) settings() Settings {
+	return Settings{ContextTokens: c.ContextTokens, KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads}
+}
+
+func (c *Config) apply(s Settings) {
+	c.ContextTokens, c.KVType, c.KVBytes, c.Threads = s.ContextTokens, s.KVType, s.KVBytes, s.Threads
+}
+
+// proven takes note that a worker does with the settings that there are.
+func (e *Engine) proven(c Config) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := c.settings()
+	e.worked = &s
+}
+
+// rollBack brings back the settings that worked, if others were tried.
+func (e *Engine) rollBack(err error) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.worked == nil || e.cfg.settings() == *e.worked {
+		return false
+	}
+	e.cfg.apply(*e.worked)
+	reason := "The new settings do not work, so that the ones before are back: " + sentence(err)
+	e.status.Reason = reason
+	e.tell(e.status.State, reason, "")
+	e.cfg.Log.Error("the new settings do not work; the ones before are back", slog.Any("err", err))
+	return true
 }
 
 // config returns the settings that the next worker gets.
@@ -111,26 +219,56 @@ func (e *Engine) config() Config {
 // begin begins a run that end ends; it returns false if none is wanted.
 func (e *Engine) begin(end context.CancelFunc) bool {
 	e.mu.Lock()
-	if e.orders.stopped {
+	if e.orders.goal != toRun {
 		e.mu.Unlock()
 		return false
 	}
 	e.orders.end = end
 	if e.status.State != infer.StateStarting {
-		e.move(infer.StateStarting, "", "")
+		e.move(infer.StateStarting, "", "", "It was started.")
 	}
-	now := e.status
+	err := e.refusal()
 	e.mu.Unlock()
-	e.roster.shut(refusal(now))
+	e.roster.shut(err)
 	return true
 }
 
 // ended ends a run.
 func (e *Engine) ended() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.orders.end()
 	e.orders.end, e.orders.leave = nil, nil
+	reserved := e.reserved
+	e.reserved, e.granted, e.status.Bytes = false, 0, 0
+	e.mu.Unlock()
+	if reserved {
+		e.cfg.Leave()
+	}
+}
+
+// idle enters the state of an engine that is not to run.
+func (e *Engine) idle() {
+	e.mu.Lock()
+	if e.orders.goal == toUnload {
+		if !e.drained.IsZero() {
+			e.status.UnloadTime = time.Since(e.drained)
+		}
+		e.drained = time.Time{}
+		e.status.WorkerPID, e.status.Progress = 0, 0
+		if e.status.State != infer.StateUnloaded {
+			e.move(infer.StateUnloaded, "", "It is loaded when it is asked for.", "It is unloaded.")
+		}
+		back := time.Now().Add(e.status.LoadTime)
+		e.mu.Unlock()
+		e.roster.delay(back)
+		e.roster.shut(nil)
+		if waits, _ := e.roster.waits(); waits && e.cfg.Wanted != nil {
+			e.cfg.Wanted()
+		}
+		return
+	}
+	e.mu.Unlock()
+	e.setState(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
 }
 
 // serving says which worker can be asked to leave, and how.
@@ -151,6 +289,13 @@ func (e *Engine) left() error {
 	return planned{e.orders.planned}
 }
 
+// resigned says that the engine has failed and nothing else is wanted yet.
+func (e *Engine) resigned() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.status.State == infer.StateFailed && e.orders.goal == toRun
+}
+
 // pause waits until something else is wanted, or ctx is done.
 func (e *Engine) pause(ctx context.Context) {
 	select {
@@ -159,14 +304,25 @@ func (e *Engine) pause(ctx context.Context) {
 	}
 }
 
-// move enters a state. The lock is held.
-func (e *Engine) move(s infer.State, reason, hint string) {
+// move enters a state, whose status has a reason and a hint; why is the transition's. The
+// lock is held.
+func (e *Engine) move(s infer.State, reason, hint, why string) {
+	if e.status.State != s || e.status.Reason != reason {
+		e.tell(s, why, hint)
+	}
 	if e.status.State != s {
 		e.status.Since = time.Now()
 	}
 	e.status.State, e.status.Reason, e.status.Hint = s, reason, hint
 	close(e.orders.moved)
 	e.orders.moved = make(chan struct{})
+}
+
+// tell tells of a transition to a state. The lock is held.
+func (e *Engine) tell(to infer.State, why, hint string) {
+	if e.cfg.Moved != nil {
+		e.cfg.Moved(infer.Transition{At: time.Now(), Model: e.cfg.Model.ID, From: e.status.State, To: to, Reason: why, Hint: hint})
+	}
 }
 
 // await waits until wanted, which is called with the lock held, holds.

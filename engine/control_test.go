@@ -35,12 +35,12 @@ func TestStopAndStart(t *testing.T) {
 	require.Equal(t, infer.CodeStopped, infer.CodeOf(err))
 	stop(t, e)
 
-	e.Start()
+	e.Start("The test wants it.")
 	require.NotEqual(t, infer.StateStopped, e.Status().State, "it says so at once")
 	second := reach(t, e, infer.StateReady)
 	require.NotEqual(t, first.WorkerPID, second.WorkerPID)
 	require.Zero(t, second.Restarts, "it was wanted")
-	e.Start()
+	e.Start("The test wants it.")
 	s, err = e.Generate(context.Background(), ask("again", "hello"))
 	require.NoError(t, err)
 	text, _, _ := collect(s)
@@ -62,7 +62,7 @@ func TestAFailedEngineCanBeStarted(t *testing.T) {
 	e := open(t, fakeConfig(t, "badmodel"))
 	reach(t, e, infer.StateFailed)
 	stop(t, e)
-	for _, order := range []func(){e.Start, func() { e.Restart("again") }} {
+	for _, order := range []func(){func() { e.Start("The test wants it.") }, func() { e.Restart("again") }} {
 		order()
 		reach(t, e, infer.StateFailed)
 	}
@@ -93,7 +93,7 @@ func TestManyOrdersAtOnce(t *testing.T) {
 		all.Go(func() {
 			switch i % 3 {
 			case 0:
-				e.Start()
+				e.Start("The test wants it.")
 			case 1:
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()
@@ -104,7 +104,7 @@ func TestManyOrdersAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	e.Start()
+	e.Start("The test wants it.")
 	reach(t, e, infer.StateReady)
 	s, err := e.Generate(context.Background(), ask("works", "hello"))
 	require.NoError(t, err)

@@ -28,14 +28,25 @@ type Engine struct {
 	mu     sync.Mutex
 	status infer.Status
 	orders orders
+	// worked are the last settings that a worker was ready with; nil before.
+	worked *Settings
+	// reserved says that there is room for the model, granted what it may take; drained is
+	// since when it leaves.
+	reserved bool
+	granted  int64
+	drained  time.Time
 }
 
 // New returns an inert Engine.
 func New(cfg Config) *Engine {
+	state, goal := infer.StateStarting, toRun
+	if cfg.OnDemand {
+		state, goal = infer.StateUnloaded, toUnload
+	}
 	limits := admit.Config{MaxRequests: cmp.Or(cfg.QueueMax, DefaultQueueMax), MaxWait: cmp.Or(cfg.QueueWait, DefaultQueueWait)}
-	return &Engine{cfg: cfg, path: cfg.Model.Path, roster: newRoster(limits), status: infer.Status{
-		State: infer.StateStarting, Since: time.Now(), Model: infer.Model{ID: cfg.Model.ID},
-	}, orders: orders{changed: make(chan struct{}, 1), moved: make(chan struct{})}}
+	return &Engine{cfg: cfg, path: cfg.Model.Path, roster: newRoster(limits, cfg.Wanted), status: infer.Status{
+		State: state, Since: time.Now(), Model: infer.Model{ID: cfg.Model.ID},
+	}, orders: orders{goal: goal, changed: make(chan struct{}, 1), moved: make(chan struct{})}}
 }
 
 // Status returns a snapshot. It never blocks on the worker.
@@ -56,15 +67,23 @@ func (e *Engine) Models() []infer.Model {
 	return []infer.Model{e.snapshot().Model}
 }
 
+// acceptWithin is how long Generate waits for a worker. After that the stream is
+// returned all the same, so that a client that streams can be shown a sign of life; what
+// refuses the request then comes from Next.
+const acceptWithin = 8 * time.Second
+
 // Generate hands a request to the worker and returns once it is accepted: its
-// prompt is tokenised and fits. While the worker is being started again, that is when
-// the next one accepts it. ctx is the request's life: when it is done the
+// prompt is tokenised and fits. While there is no worker, that is when
+// the next one accepts it, but no later than acceptWithin. ctx is the request's life: when it is done the
 // generation is cancelled. Errors are *infer.Error, or ctx's.
 func (e *Engine) Generate(ctx context.Context, r infer.Request) (infer.Stream, error) {
 	if err := e.known(r.Model); err != nil {
 		return nil, err
 	}
-	if err := refusal(e.snapshot()); err != nil {
+	e.mu.Lock()
+	err := e.refusal()
+	e.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	s, err := e.roster.add(r)
@@ -72,8 +91,11 @@ func (e *Engine) Generate(ctx context.Context, r infer.Request) (infer.Stream, e
 		return nil, err
 	}
 	stopWatching := context.AfterFunc(ctx, s.Close)
+	late := time.NewTimer(acceptWithin)
+	defer late.Stop()
 	select {
 	case <-s.answered:
+	case <-late.C:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -86,20 +108,40 @@ func (e *Engine) Generate(ctx context.Context, r infer.Request) (infer.Stream, e
 
 // known refuses the name of a model that is not served here.
 func (e *Engine) known(name string) error {
-	id := e.cfg.Model.ID
-	if name == "" || name == id || slices.Contains(e.cfg.Model.Aliases, name) {
+	if e.answersTo(name) {
 		return nil
 	}
 	return &infer.Error{Code: infer.CodeModelNotFound, Param: "model",
 		Message: fmt.Sprintf("The model %q is not served here.", name),
-		Hint:    fmt.Sprintf("Ask for %q, or leave the model out.", id)}
+		Hint:    fmt.Sprintf("Ask for %q, or leave the model out.", e.cfg.Model.ID)}
+}
+
+// answersTo says whether a name means this model.
+func (e *Engine) answersTo(name string) bool {
+	return name == "" || name == e.cfg.Model.ID || slices.Contains(e.cfg.Model.Aliases, name)
+}
+
+// refusal is why the engine takes no requests, or nil. One that is on its way out or in
+// because of its memory takes them. The lock is held.
+func (e *Engine) refusal() error {
+	switch e.status.State {
+	case infer.StateStarting:
+		if e.cfg.OnDemand {
+			return nil
+		}
+	case infer.StateDraining:
+		if e.orders.goal != toStop {
+			return nil
+		}
+	}
+	return refusal(e.status)
 }
 
 // refusal is why an engine of that status takes no requests, or nil. One that has
 // served and is being started again takes them: they wait for the next worker.
 func refusal(s infer.Status) error {
 	switch s.State {
-	case infer.StateReady:
+	case infer.StateReady, infer.StateUnloaded:
 		return nil
 	case infer.StateStarting:
 		if s.LoadTime > 0 {

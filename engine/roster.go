@@ -35,6 +35,10 @@ type roster struct {
 	pulse    wire.Pulse
 	// steps sums up the workers that are gone.
 	steps infer.Steps
+	// wanted is called when a request comes and there is no worker; nil does nothing. used
+	// is when one came or ended last.
+	wanted func()
+	used   time.Time
 }
 
 // When a request is taken for the cause of workers' deaths. After suspectDeaths in a
@@ -48,8 +52,8 @@ const (
 	maxResumes = 250
 )
 
-func newRoster(cfg admit.Config) *roster {
-	return &roster{gate: admit.New(cfg), streams: map[string]*stream{},
+func newRoster(cfg admit.Config, wanted func()) *roster {
+	return &roster{wanted: wanted, gate: admit.New(cfg), streams: map[string]*stream{},
 		closed: &infer.Error{Code: infer.CodeStarting, Message: "The model is loading.", Hint: "Try again in a moment."}}
 }
 
@@ -69,6 +73,8 @@ func (r *roster) add(req infer.Request) (*stream, error) {
 	}
 	if l != nil {
 		l.send(frame)
+	} else if r.wanted != nil {
+		r.wanted()
 	}
 	return s, nil
 }
@@ -137,6 +143,21 @@ func (r *roster) unsubmitted() bool {
 	return false
 }
 
+// shed counts a request that was refused before it came here.
+func (r *roster) shed(why infer.ShedReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gate.Sheds()[why]++
+}
+
+// waits says whether requests are there, whether or not there is a worker, and when one
+// was last.
+func (r *roster) waits() (any bool, used time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.streams) > 0, r.used
+}
+
 // busy says whether the worker has a request.
 func (r *roster) busy() bool {
 	r.mu.Lock()
@@ -172,7 +193,7 @@ func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, erro
 		return nil, refused
 	}
 	r.arrived++
-	s.number, s.arrived = r.arrived, now
+	s.number, s.arrived, r.used = r.arrived, now, now
 	r.streams[s.id] = s
 	if !s.deadline.IsZero() {
 		s.expiry = time.AfterFunc(s.deadline.Sub(now), func() { r.expire(s) })
@@ -214,6 +235,7 @@ func (r *roster) remove(s *stream) bool {
 		return false
 	}
 	delete(r.streams, s.id)
+	r.used = time.Now()
 	r.gate.Left(s.id)
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -377,6 +399,7 @@ func (r *roster) current() *link {
 func (r *roster) fill(s *infer.Status, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s.Used = r.used
 	s.Active = min(r.pulse.Active, len(r.streams))
 	s.Queued = len(r.streams) - s.Active
 	s.EstimatedWait = r.gate.Wait(now)

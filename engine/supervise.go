@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -34,6 +36,8 @@ const (
 	loadAttempts = 2
 	// stopGrace is how long a worker has to save what it holds and to leave by itself.
 	stopGrace = wire.SaveFor + 2*time.Second
+	// loadStep is how long a load may take without a word: it tells each percent.
+	loadStep = 3 * time.Minute
 	// helloTimeout is how long a new process may take to say hello.
 	helloTimeout = 30 * time.Second
 )
@@ -55,7 +59,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 		run, end := context.WithCancel(ctx)
 		if !e.begin(end) {
 			end()
-			e.setState(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
+			e.idle()
 			e.pause(ctx)
 			continue
 		}
@@ -68,7 +72,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 		case errors.As(err, &f):
 			e.setState(infer.StateFailed, f.reason, f.hint)
 			e.cfg.Log.Error("the engine has failed", "model", e.cfg.Model.ID, "reason", f.reason, "hint", f.hint, "err", f.err)
-			e.pause(ctx)
+			for ctx.Err() == nil && e.resigned() {
+				e.pause(ctx)
+			}
 		default:
 			return err
 		}
@@ -81,6 +87,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 // is done.
 func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.prepareModel(ctx); err != nil {
+		return err
+	}
+	if err := e.reserve(ctx); err != nil {
 		return err
 	}
 	var deaths []time.Time
@@ -102,6 +111,10 @@ func (e *Engine) supervise(ctx context.Context) error {
 		}
 		if e.roster.progressed() > before {
 			deaths = nil // it was of use
+		}
+		var refused *failure
+		if errors.As(err, &refused) && served && e.rollBack(err) {
+			continue
 		}
 		deaths = recent(append(deaths, time.Now()))
 		if f := final(err, len(deaths), served); f != nil {
@@ -209,16 +222,26 @@ func (e *Engine) load(w *worker, c Config) error {
 		}
 	}
 	if err := wire.Write(w.process.In, wire.KindLoad, wire.Load{
-		LibDir: c.LibDir, Path: e.path, ContextTokens: c.ContextTokens,
+		LibDir: c.LibDir, Path: e.path, MemoryBytes: e.allowed(), ContextTokens: c.ContextTokens,
 		KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads, ChatTemplate: c.ChatTemplate, Keep: c.Keep.wire(),
 	}); err != nil {
 		return err
 	}
+	var hung atomic.Bool
+	stuck := time.AfterFunc(loadStep, func() {
+		hung.Store(true)
+		w.process.Kill()
+	})
+	defer stuck.Stop()
 	for {
 		f, err := w.frames.Read()
+		if hung.Load() {
+			return fmt.Errorf("loading did not go on for %v", loadStep)
+		}
 		if err != nil {
 			return err
 		}
+		stuck.Reset(loadStep)
 		switch f.Kind {
 		case wire.KindLog:
 			if err := decoded(f, e.log); err != nil {
@@ -293,13 +316,17 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 	}
 	e.mu.Lock()
 	if e.status.State != infer.StateDraining {
-		e.move(infer.StateStarting, "", "")
+		why := lossReason(err)
+		if wanted != nil {
+			why = sentence(wanted)
+		}
+		e.move(infer.StateStarting, why, "", why)
 	}
 	e.status.Progress = 0
 	loadTime := e.status.LoadTime
 	e.mu.Unlock()
 	l.die()
-	e.roster.lost(wanted == nil, &infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
+	e.roster.lost(wanted == nil && ctx.Err() == nil, &infer.Error{Code: infer.CodeWorkerLost, RetryAfter: time.Second, Err: err,
 		Message: "The engine stopped while it worked on this request.", Hint: "It is being started again; send the request once more."},
 		time.Now().Add(loadTime))
 	<-writer
@@ -356,7 +383,7 @@ func (e *Engine) environment() ([]string, error) {
 // setState ends the engine's service: the state is stopped or failed.
 func (e *Engine) setState(s infer.State, reason, hint string) {
 	e.mu.Lock()
-	e.move(s, reason, hint)
+	e.move(s, reason, hint, cmp.Or(reason, "Samovar ends."))
 	e.status.WorkerPID, e.status.Progress = 0, 0
 	now := e.status
 	e.mu.Unlock()
@@ -383,9 +410,10 @@ func (e *Engine) ready(w *worker, took time.Duration) *link {
 	e.mu.Lock()
 	s := &e.status
 	if s.State != infer.StateDraining {
-		e.move(infer.StateReady, "", "")
+		e.move(infer.StateReady, "", "", fmt.Sprintf("It was loaded in %v.", took.Round(time.Millisecond)))
 	}
 	s.Progress = 1
+	s.Loads++
 	s.LoadTime, s.Model, s.WorkerPID = took, w.model, w.process.PID()
 	e.mu.Unlock()
 	e.cfg.Log.Info("ready", "model", w.model.ID, "load", took.Round(time.Millisecond).String(),
@@ -414,13 +442,18 @@ func capacity(m infer.Model, threads int) admit.Capacity {
 	}
 }
 
+// lossReason says why a worker is replaced.
+func lossReason(err error) string { return "The engine died and is started again: " + sentence(err) }
+
 func (e *Engine) died(err error, pause time.Duration) {
 	e.cfg.Log.Warn("the engine died; starting it again", "err", err)
 	e.mu.Lock()
 	s := &e.status
 	s.Restarts++
 	s.WorkerPID = 0
-	s.Reason, s.Hint = "The engine died and is started again: "+sentence(err), ""
+	if why := lossReason(err); s.Reason != why && s.State != infer.StateDraining {
+		e.move(infer.StateStarting, why, "", why)
+	}
 	back := time.Now().Add(pause + s.LoadTime)
 	e.mu.Unlock()
 	e.roster.delay(back)

@@ -93,6 +93,12 @@ func (e *fakeEngine) requests() []infer.Request {
 
 func (e *fakeEngine) Status() infer.Status { return e.status }
 
+func (e *fakeEngine) Overview() infer.Overview {
+	return infer.Overview{Status: e.status, Models: []infer.Status{e.status}}
+}
+
+func (e *fakeEngine) Transitions() (<-chan infer.Transition, func()) { return nil, func() {} }
+
 func (e *fakeEngine) Models() []infer.Model {
 	return []infer.Model{
 		{ID: "guide", Name: "Samovar Guide", Created: time.Unix(1_700_000_000, 0), ContextTokens: 4096},

@@ -11,13 +11,16 @@ import (
 
 // snapshot is the body of the health routes.
 type snapshot struct {
-	infer.Status
+	infer.Overview
 	Version string `json:"version"`
 }
 
 func (s *Server) snapshot() snapshot {
-	now := snapshot{s.opts.Engine.Status(), s.opts.Version}
-	now.Pool.Sequences = nil // for those who watch the events
+	now := snapshot{s.opts.Engine.Overview(), s.opts.Version}
+	now.Pool.Sequences, now.Transitions = nil, nil // for those who watch the events
+	for i := range now.Models {
+		now.Models[i].Pool.Sequences = nil
+	}
 	if s.draining.Load() {
 		now.State, now.Reason = infer.StateDraining, "Samovar is stopping."
 	}
@@ -40,9 +43,10 @@ func (s *Server) live(c echo.Context) error {
 	return s.writeJSON(c, http.StatusOK, map[string]string{"status": "live"})
 }
 
-// ready is 200 while requests would be accepted.
+// ready is 200 while requests would be accepted: the default model is loaded, or will be
+// when it is asked for.
 func (s *Server) ready(c echo.Context) error {
-	return s.probe(c, func(now snapshot) bool { return now.State == infer.StateReady })
+	return s.probe(c, func(now snapshot) bool { return now.State == infer.StateReady || now.State == infer.StateUnloaded })
 }
 
 // startup is 503 until the first load has ended, well or not. An engine that
@@ -50,7 +54,7 @@ func (s *Server) ready(c echo.Context) error {
 func (s *Server) startup(c echo.Context) error {
 	return s.probe(c, func(now snapshot) bool {
 		loaded := now.LoadTime > 0 || now.Restarts > 0
-		if loaded || now.State == infer.StateReady || now.State == infer.StateFailed {
+		if loaded || now.State == infer.StateReady || now.State == infer.StateFailed || now.State == infer.StateUnloaded {
 			s.started.Store(true)
 		}
 		return s.started.Load()

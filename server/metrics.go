@@ -32,7 +32,7 @@ var timeNames = map[latency.Metric]struct{ name, help string }{
 // timeBuckets reach from a hot token to a long answer on a slow machine.
 var timeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
 
-func newMetrics(status func() infer.Status) *metrics {
+func newMetrics(overview func() infer.Overview) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), times: map[latency.Metric]*prometheus.HistogramVec{}}
 	series := []string{"surface", "model"}
 	for metric, n := range timeNames {
@@ -48,7 +48,7 @@ func newMetrics(status func() infer.Status) *metrics {
 	m.prompt = counter("samovar_prompt_tokens_total", "Tokens of the prompts of answered requests.")
 	m.cached = counter("samovar_prompt_cached_tokens_total", "The part of them whose KV was reused.")
 	m.output = counter("samovar_generation_tokens_total", "Tokens that were generated for answered requests.")
-	m.registry.MustRegister(engineCollector{status},
+	m.registry.MustRegister(engineCollector{overview},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -66,15 +66,20 @@ func (m *metrics) Ended(r latency.Record) {
 	m.output.WithLabelValues(r.Surface, r.Model).Add(float64(r.CompletionTokens))
 }
 
-// engineCollector makes metrics of the engine's status, when they are asked for.
-type engineCollector struct{ status func() infer.Status }
+// engineCollector makes metrics of the engines' status, when they are asked for.
+type engineCollector struct{ overview func() infer.Overview }
 
+// describe describes a metric that each model has.
 func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("samovar_"+name, help, labels, nil)
+	return prometheus.NewDesc("samovar_"+name, help, append([]string{"model"}, labels...), nil)
 }
 
 var (
 	descState       = describe("engine_state", "1 for the state that the engine is in.", "state")
+	descLoads       = describe("model_loads_total", "Times that the model was loaded.")
+	descMemory      = describe("model_memory_bytes", "What the model takes, as estimated; 0 if it is not loaded.")
+	descBudget      = prometheus.NewDesc("samovar_memory_budget_bytes", "What all models may take together.", nil, nil)
+	descPressure    = prometheus.NewDesc("samovar_memory_pressure", "How scarce memory is on this machine: 0 normal or unknown, 1 warn, 2 critical.", nil, nil)
 	descRestarts    = describe("worker_restarts_total", "Unplanned restarts of the worker.")
 	descRunning     = describe("requests_running", "Requests that are bound to a sequence.")
 	descWaiting     = describe("requests_waiting", "Requests that wait for a sequence.")
@@ -108,20 +113,31 @@ func (e engineCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.Descr
 
 // Collect implements prometheus.Collector.
 func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
-	st := e.status()
+	o := e.overview()
+	ch <- prometheus.MustNewConstMetric(descBudget, prometheus.GaugeValue, float64(o.Memory.Budget))
+	ch <- prometheus.MustNewConstMetric(descPressure, prometheus.GaugeValue, map[string]float64{"warn": 1, "critical": 2}[o.Memory.Pressure])
+	for _, st := range o.Models {
+		collectModel(ch, st)
+	}
+}
+
+func collectModel(ch chan<- prometheus.Metric, st infer.Status) {
+	labelled := func(labels []string) []string { return append([]string{st.Model.ID}, labels...) }
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labelled(labels)...)
 	}
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labelled(labels)...)
 	}
-	for _, state := range []infer.State{infer.StateStopped, infer.StateStarting, infer.StateReady, infer.StateDraining, infer.StateFailed} {
+	for _, state := range infer.States {
 		is := 0.0
 		if st.State == state {
 			is = 1
 		}
 		gauge(descState, is, string(state))
 	}
+	count(descLoads, uint64(st.Loads))
+	gauge(descMemory, float64(st.Bytes))
 	count(descRestarts, uint64(st.Restarts))
 	gauge(descRunning, float64(st.Active))
 	gauge(descWaiting, float64(st.Queued))
@@ -153,8 +169,8 @@ func (e engineCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range infer.StepRowBounds {
 		rows = append(rows, float64(b))
 	}
-	ch <- prometheus.MustNewConstHistogram(descStepTime, s.Count, s.Busy.Seconds(), cumulate(times, s.TimeBuckets))
-	ch <- prometheus.MustNewConstHistogram(descStepRows, s.Count, float64(s.DecodeRows+s.PrefillRows), cumulate(rows, s.RowBuckets))
+	ch <- prometheus.MustNewConstHistogram(descStepTime, s.Count, s.Busy.Seconds(), cumulate(times, s.TimeBuckets), st.Model.ID)
+	ch <- prometheus.MustNewConstHistogram(descStepRows, s.Count, float64(s.DecodeRows+s.PrefillRows), cumulate(rows, s.RowBuckets), st.Model.ID)
 }
 
 func collectKept(k infer.Kept, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string)) {

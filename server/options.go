@@ -13,12 +13,14 @@ import (
 //
 // Generate returns once the request is accepted: its prompt is tokenised and
 // fits. ctx is the request's life: when it is done, the generation is
-// cancelled. Errors are *infer.Error, or ctx's. Status and Models return at
+// cancelled. Errors are *infer.Error, or ctx's. Status, Overview and Models return at
 // once whatever the engine is doing. All methods may be called at any time
 // from any goroutine.
 type Engine interface {
 	Generate(ctx context.Context, req infer.Request) (infer.Stream, error)
+	// Status is the default model's, Overview everything's.
 	Status() infer.Status
+	Overview() infer.Overview
 	Models() []infer.Model
 	control.Engine
 	Agents

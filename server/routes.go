@@ -29,7 +29,7 @@ func (s *Server) newEcho() *echo.Echo {
 	e.POST("/v1/messages", s.generate("anthropic", decodeMessages))
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
 	s.registerAgents(e)
-	own := control.API{Status: s.opts.Engine.Status, Engine: s.opts.Engine, Requests: s.latency, Stopping: s.stopping,
+	own := control.API{Engine: s.opts.Engine, Requests: s.latency, Stopping: s.stopping,
 		WriteTimeout: s.opts.WriteTimeout, WriteJSON: s.writeJSON}
 	own.Register(e)
 	return e

@@ -34,7 +34,7 @@ type Server struct {
 func New(o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{opts: o, log: o.Log, stopping: make(chan struct{}), guard: newGuard(o.AllowedHosts, o.AllowedOrigins)}
-	s.metrics = newMetrics(o.Engine.Status)
+	s.metrics = newMetrics(o.Engine.Overview)
 	s.latency = latency.New(s.metrics)
 	s.echo = s.newEcho()
 	return s

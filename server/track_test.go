@@ -78,8 +78,8 @@ func TestEveryRequestIsRecorded(t *testing.T) {
 		`samovar_requests_total{model="guide",outcome="shed",status="529",surface="anthropic"} 1`,
 		`samovar_prompt_cached_tokens_total{model="guide",surface="openai"} 5`,
 		`samovar_time_to_first_token_seconds_count{model="guide",surface="openai"} 1`,
-		`samovar_engine_state{state="ready"} 1`,
-		`samovar_kv_pool_cells{state="pinned"} 0`,
+		`samovar_engine_state{model="guide",state="ready"} 1`,
+		`samovar_kv_pool_cells{model="guide",state="pinned"} 0`,
 	} {
 		require.Contains(t, metrics, line+"\n")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,15 @@ type Settings struct {
 	Model string
 	// Shape names the random-weight model to make and serve.
 	Shape string
+	// Models are more models, as Model or "shape-NAME", that are loaded when they are asked
+	// for; Pinned are those by name that are not unloaded to make room.
+	Models, Pinned []string
+	// Memory is what all models may take, in bytes; 0 is what the machine has.
+	Memory int64
+	// Unload is after how long without a request a model is unloaded; see the constants.
+	Unload time.Duration
+	// KeepAwake keeps the machine from idle sleep while requests run.
+	KeepAwake bool
 	// ContextTokens is the size of the context; 0 is the model's own.
 	ContextTokens int
 	KVType        string
@@ -39,6 +49,15 @@ type Settings struct {
 	ChatTemplate string
 	Bench        Bench
 }
+
+// What Settings.Unload may be instead of a time: never; or never while plugged in, and
+// after UnloadOnBattery otherwise.
+const (
+	UnloadNever time.Duration = 0
+	UnloadAuto  time.Duration = -1
+
+	UnloadOnBattery = 30 * time.Minute
+)
 
 // Bench holds the settings of the bench commands.
 type Bench struct {
@@ -159,6 +178,15 @@ func FromFlags(set map[string]string) Layer {
 // resolvePath makes a path from the settings file independent of the folder
 // that Samovar was started in.
 func resolvePath(k Key, value, file string) string {
+	if k.Name == "models" {
+		names := split(value)
+		for i, name := range names {
+			if ModelIsPath(name) && !filepath.IsAbs(name) {
+				names[i] = filepath.Join(filepath.Dir(file), name)
+			}
+		}
+		return strings.Join(names, ",")
+	}
 	if !k.IsPath || value == "" || filepath.IsAbs(value) {
 		return value
 	}

@@ -83,6 +83,16 @@ var Keys = []Key{
 		apply: applyModel},
 	{Name: "shape", Kind: Text, Allowed: "the name of a shape, such as 0.5b",
 		apply: text(func(s *Settings) *string { return &s.Shape })},
+	{Name: "models", Kind: Text, Allowed: `more models, separated by commas: "guide", paths of .gguf files, shape-NAME`,
+		apply: applyModels},
+	{Name: "pinned", Kind: Text, Allowed: "names of models, separated by commas",
+		apply: list(func(s *Settings) *[]string { return &s.Pinned })},
+	{Name: "memory", Kind: Text, Default: "0", Allowed: "0 (what the machine has) or a size such as 12GiB",
+		apply: size(func(s *Settings) *int64 { return &s.Memory })},
+	{Name: "unload_after", Kind: Text, Default: "auto", Allowed: "auto (never while plugged in, after 30m on battery), never, or a duration such as 20m, from 10s on",
+		apply: applyUnload},
+	{Name: "keep_awake", Kind: YesNo, Default: "true", Allowed: "true or false",
+		apply: yesNo(func(s *Settings) *bool { return &s.KeepAwake })},
 	{Name: "ctx", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (the model's own) to %d tokens", maxContext),
 		apply: number(func(s *Settings) *int { return &s.ContextTokens }, 0, maxContext)},
 	{Name: "kv", Kind: Text, Default: "f16", Allowed: strings.Join(KVTypes, ", "),
@@ -210,6 +220,58 @@ func applyModel(s *Settings, value string) error {
 	}
 	s.Model = value
 	return nil
+}
+
+// ShapePrefix begins the names of models with random weights.
+const ShapePrefix = "shape-"
+
+func applyModels(s *Settings, value string) error {
+	names := split(value)
+	for _, name := range names {
+		if shape, ok := strings.CutPrefix(name, ShapePrefix); name != "guide" && !ModelIsPath(name) && (!ok || shape == "") {
+			return errNotAllowed
+		}
+	}
+	s.Models = names
+	return nil
+}
+
+func applyUnload(s *Settings, value string) error {
+	switch value {
+	case "auto":
+		s.Unload = UnloadAuto
+	case "never":
+		s.Unload = UnloadNever
+	default:
+		return duration(func(s *Settings) *time.Duration { return &s.Unload }, minUnload, maxUnload)(s, value)
+	}
+	return nil
+}
+
+const (
+	minUnload = 10 * time.Second
+	maxUnload = 30 * 24 * time.Hour
+)
+
+// split returns what commas separate.
+func split(value string) []string {
+	var all []string
+	for _, one := range strings.Split(value, ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func list(field func(*Settings) *[]string) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		*field(s) = split(value)
+		if len(*field(s)) == 0 {
+			return errNotAllowed
+		}
+		return nil
+	}
 }
 
 // applyLengths takes numbers of tokens, in any order.

@@ -1,6 +1,11 @@
 package infer
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Tier says where what an agent needs next is.
 type Tier string
@@ -74,6 +79,28 @@ type Savings struct {
 	Days  []SavedDay `json:"days"`
 	// Agents are those that are known, the one that was saved most time first.
 	Agents []AgentSaved `json:"agents"`
+}
+
+// Plus returns both ledgers as one.
+func (s Savings) Plus(o Savings) Savings {
+	s.Total.add(o.Total)
+	s.Days = slices.Clone(s.Days)
+	for _, d := range o.Days {
+		if i := slices.IndexFunc(s.Days, func(e SavedDay) bool { return e.Day == d.Day }); i >= 0 {
+			s.Days[i].add(d)
+		} else {
+			s.Days = append(s.Days, d)
+		}
+	}
+	slices.SortFunc(s.Days, func(a, b SavedDay) int { return strings.Compare(b.Day, a.Day) })
+	s.Agents = slices.Concat(s.Agents, o.Agents)
+	slices.SortStableFunc(s.Agents, func(a, b AgentSaved) int { return cmp.Compare(b.Time, a.Time) })
+	return s
+}
+
+func (d *SavedDay) add(o SavedDay) {
+	d.Requests += o.Requests
+	d.Add(o.Saved)
 }
 
 // AgentSaved is what was saved for one agent.

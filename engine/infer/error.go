@@ -47,12 +47,14 @@ const (
 	ShedQueueFull ShedReason = "queue_full"
 	// ShedWait: the estimated wait is longer than allowed.
 	ShedWait ShedReason = "wait"
+	// ShedMemory: the machine is short of memory.
+	ShedMemory ShedReason = "memory"
 	// ShedDeadline: the estimated wait is longer than the client's patience.
 	ShedDeadline ShedReason = "deadline"
 )
 
 // ShedReasons are all there are.
-var ShedReasons = []ShedReason{ShedQueueFull, ShedWait, ShedDeadline}
+var ShedReasons = []ShedReason{ShedQueueFull, ShedWait, ShedDeadline, ShedMemory}
 
 // Error is what the engine answers when it cannot do what was asked.
 type Error struct {

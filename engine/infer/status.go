@@ -10,14 +10,54 @@ import (
 type State string
 
 const (
-	StateStopped  State = "stopped"
+	// StateStopped: no worker, and no request is taken.
+	StateStopped State = "stopped"
+	// StateUnloaded: no worker, until a request comes.
+	StateUnloaded State = "unloaded"
 	StateStarting State = "starting"
 	StateReady    State = "ready"
 	StateDraining State = "draining"
 	StateFailed   State = "failed"
 )
 
-// Status is a snapshot of the engine.
+// States are all there are.
+var States = []State{StateStopped, StateUnloaded, StateStarting, StateReady, StateDraining, StateFailed}
+
+// Transition is a change of a model's state, and why.
+type Transition struct {
+	At     time.Time `json:"at"`
+	Model  string    `json:"model"`
+	From   State     `json:"from"`
+	To     State     `json:"to"`
+	Reason string    `json:"reason"`
+	Hint   string    `json:"hint,omitempty"`
+}
+
+// Overview is a snapshot of everything that is served: the default model's status, and
+// that of each, the default one first.
+type Overview struct {
+	Status
+	Models []Status `json:"models"`
+	Memory Memory   `json:"memory"`
+	// Transitions are the last ones, the newest first.
+	Transitions []Transition `json:"transitions,omitempty"`
+}
+
+// Memory is what models may take together, and what becomes of it.
+type Memory struct {
+	// Budget bounds Taken; both in bytes.
+	Budget int64 `json:"budget_bytes"`
+	Taken  int64 `json:"taken_bytes"`
+	// Pressure is how scarce memory is on this machine: normal, warn or critical; empty
+	// if that is not known.
+	Pressure string `json:"pressure,omitempty"`
+	// Relief says what is being done about it; empty if nothing is.
+	Relief string `json:"relief,omitempty"`
+	// OnBattery says that the machine runs on its battery.
+	OnBattery bool `json:"on_battery"`
+}
+
+// Status is a snapshot of one model's engine.
 type Status struct {
 	State State `json:"state"`
 	// Since is when State was entered.
@@ -34,6 +74,16 @@ type Status struct {
 	WorkerPID int `json:"worker_pid,omitempty"`
 	// LoadTime is how long the last load took: spawn → ready.
 	LoadTime time.Duration `json:"load_ns,omitempty"`
+	// Loads counts them; RoomTime is how long the last one waited until others had made
+	// room, and UnloadTime how long the last unload took: saving included.
+	Loads      int           `json:"loads"`
+	RoomTime   time.Duration `json:"room_ns,omitempty"`
+	UnloadTime time.Duration `json:"unload_ns,omitempty"`
+	// Bytes is what the loaded model takes, as estimated. Pinned ones are not unloaded to
+	// make room. Used is when it had a request last.
+	Bytes  int64     `json:"memory_bytes,omitempty"`
+	Pinned bool      `json:"pinned,omitempty"`
+	Used   time.Time `json:"last_used_at,omitzero"`
 	// Active and Queued count requests bound to a sequence and waiting for one.
 	Active int `json:"active"`
 	Queued int `json:"queued"`

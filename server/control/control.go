@@ -14,7 +14,6 @@ import (
 
 // API answers the routes. All fields are needed.
 type API struct {
-	Status   func() infer.Status
 	Engine   Engine
 	Requests *latency.Tracker
 	// Stopping is closed when the server begins to stop: feeds end then, so that
@@ -56,23 +55,32 @@ func (a *API) requests(c echo.Context) error {
 // snapshot is the data of a snapshot event.
 type snapshot struct {
 	At      time.Time        `json:"at"`
-	Engine  infer.Status     `json:"engine"`
+	Engine  infer.Overview   `json:"engine"`
 	Windows []latency.Window `json:"windows"`
 }
 
-// events streams a snapshot four times a second and every request's record when
-// it begins, has its first token and ends. Each watcher is served by its own
+// overview is without what is told as events.
+func (a *API) overview() infer.Overview {
+	o := a.Engine.Overview()
+	o.Transitions = nil
+	return o
+}
+
+// events streams a snapshot four times a second, every request's record when
+// it begins, has its first token and ends, and every change of a model's state. Each watcher is served by its own
 // goroutine: one that reads slowly gets fewer snapshots, always the latest, and
 // may miss records; nobody waits for it.
 func (a *API) events(c echo.Context) error {
 	feed, stop := a.Requests.Watch()
 	defer stop()
+	moves, stopMoves := a.Engine.Transitions()
+	defer stopMoves()
 	w := sse.Start(c.Response(), a.WriteTimeout)
 	tick := time.NewTicker(snapshotEvery)
 	defer tick.Stop()
 	now := time.Now()
 	for {
-		w.Event("snapshot", snapshot{At: now, Engine: a.Status(), Windows: a.Requests.Windows(now)})
+		w.Event("snapshot", snapshot{At: now, Engine: a.overview(), Windows: a.Requests.Windows(now)})
 		for waiting := true; waiting; {
 			if w.Flush() != nil {
 				return nil // the watcher is gone
@@ -80,6 +88,8 @@ func (a *API) events(c echo.Context) error {
 			select {
 			case r := <-feed:
 				w.Event("request", r)
+			case t := <-moves:
+				w.Event("engine", t)
 			case now = <-tick.C:
 				waiting = false
 			case <-a.Stopping:

@@ -18,24 +18,50 @@ import (
 type fake struct {
 	state  infer.State
 	reason string
+	pinned bool
 	err    error
 }
 
-func (f *fake) Start() { f.state = infer.StateStarting }
+func (f *fake) Overview() infer.Overview {
+	return infer.Overview{Status: infer.Status{State: f.state, Pinned: f.pinned}}
+}
 
-func (f *fake) Stop(context.Context) error {
+func (f *fake) Start(model string) error {
+	if model == "none" {
+		return &infer.Error{Code: infer.CodeModelNotFound}
+	}
+	f.state = infer.StateStarting
+	return nil
+}
+
+func (f *fake) Stop(context.Context, string) error {
 	if f.err == nil {
 		f.state = infer.StateStopped
 	}
 	return f.err
 }
 
-func (f *fake) Restart(reason string) { f.state, f.reason = infer.StateStarting, reason }
+func (f *fake) Unload(context.Context, string) error {
+	f.state = infer.StateUnloaded
+	return nil
+}
+
+func (f *fake) Restart(_, reason string) error {
+	f.state, f.reason = infer.StateStarting, reason
+	return nil
+}
+
+func (f *fake) Pin(_ string, pinned bool) error {
+	f.pinned = pinned
+	return nil
+}
+
+func (f *fake) Transitions() (<-chan infer.Transition, func()) { return nil, func() {} }
 
 func TestEngineRoutes(t *testing.T) {
 	f := &fake{state: infer.StateReady}
 	a := control.API{
-		Engine: f, Status: func() infer.Status { return infer.Status{State: f.state} },
+		Engine:    f,
 		WriteJSON: func(c echo.Context, status int, v any) error { return c.JSON(status, v) },
 	}
 	e := echo.New()
@@ -61,6 +87,18 @@ func TestEngineRoutes(t *testing.T) {
 	_, state = ask("POST", "/samovar/v1/engine/restart")
 	require.Equal(t, infer.StateStarting, state)
 	require.NotEmpty(t, f.reason)
+	_, state = ask("POST", "/samovar/v1/engine/unload?model=m")
+	require.Equal(t, infer.StateUnloaded, state)
+	code, _ = ask("POST", "/samovar/v1/engine/pin?model=m")
+	require.Equal(t, http.StatusOK, code)
+	require.True(t, f.pinned)
+	code, _ = ask("DELETE", "/samovar/v1/engine/pin?model=m")
+	require.Equal(t, http.StatusOK, code)
+	require.False(t, f.pinned)
+	code, _ = ask("POST", "/samovar/v1/engine/pin")
+	require.GreaterOrEqual(t, code, 400, "all cannot be pinned")
+	code, _ = ask("POST", "/samovar/v1/engine/start?model=none")
+	require.GreaterOrEqual(t, code, 400)
 	code, _ = ask("GET", "/samovar/v1/engine/stop")
 	require.Equal(t, http.StatusMethodNotAllowed, code)
 	f.err = context.DeadlineExceeded

@@ -209,7 +209,7 @@ func (f *faulty) stopsSaving(t *testing.T, guide *guideAsked) {
 	k := f.in.kept()
 	require.Contains(t, k.Off, f.says, f.name)
 	require.True(t, k.On, f.name)
-	require.Contains(t, string(f.in.get("/metrics").body), "samovar_kept_saving 0", f.name)
+	require.Contains(t, string(f.in.get("/metrics").body), `samovar_kept_saving{model="guide"} 0`, f.name)
 
 	f.in.evict(first)
 	again := guide.asks(f.in, first)
@@ -306,7 +306,7 @@ func onOneFolder(t *testing.T, guide *guideAsked) {
 	guide.asks(second, 1)
 	second.await("it says why", func() bool { return strings.Contains(second.kept().Off, "Another Samovar uses") })
 	require.False(t, second.kept().On)
-	require.Contains(t, string(second.get("/metrics").body), "samovar_kept_saving 0")
+	require.Contains(t, string(second.get("/metrics").body), `samovar_kept_saving{model="guide"} 0`)
 	guide.asks(second, 1)
 	guide.asks(second, 2)
 	require.Empty(t, keptFiles(t, one), "nothing was written")

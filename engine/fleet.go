@@ -1,0 +1,553 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"samovar/engine/infer"
+	"samovar/engine/internal/resident"
+	"samovar/engine/models"
+)
+
+// FleetConfig says which models are served, and what they share.
+type FleetConfig struct {
+	// Models are those that can be asked for. The first one is the default; it is loaded
+	// at once, the others when they are asked for. Room, Leave, Wanted, Moved and OnDemand
+	// are the fleet's to set.
+	Models []Config
+	// Pinned names models that are not unloaded to make room.
+	Pinned []string
+	// Memory is what all models may take, in bytes; 0 is what the machine has.
+	Memory int64
+	// Idle is after how long without a request a model is unloaded, plugged in and on
+	// battery; 0 is never.
+	Idle, IdleOnBattery time.Duration
+	Log                 *slog.Logger
+	// Available says how much memory is free; nil asks the system.
+	Available func() (int64, error)
+}
+
+// Fleet serves several models within one budget of memory, each through an Engine of its
+// own. A model that is asked for is loaded; when there is no room for it, the least
+// recently used one leaves, with all its KV kept, and its requests, if it has any, go on
+// when it is back. Create it with NewFleet, run it with Serve; the other methods may be
+// called at any time from any goroutine.
+type Fleet struct {
+	cfg  FleetConfig
+	wake chan struct{}
+
+	mu     sync.Mutex
+	ctx    context.Context // Serve's; nil before
+	serve  func(*member)   // runs a member; nil before Serve
+	all    []*member       // the default one first
+	asking []*asking
+	power  Power
+	ladder ladder
+	// refusing is what refuses new requests for want of memory; nil if nothing does.
+	refusing error
+	history  history
+}
+
+// member is a model of the fleet.
+type member struct {
+	*Engine
+	id string
+	// quit ends its Serve.
+	quit   context.CancelFunc
+	pinned bool
+	// in says that memory is held for it, of bytes; since when; leaving that it is on its
+	// way out.
+	in, leaving bool
+	bytes       int64
+	since       time.Time
+	// evicted are the models that had to leave for its load.
+	evicted []*member
+	// agents are those that it had when it was unloaded.
+	agents []infer.Agent
+}
+
+// asking is a member that waits for room.
+type asking struct {
+	m    *member
+	need Need
+	// evicted are those that were unloaded for it.
+	evicted []*member
+	granted chan grant // has room for one
+}
+
+type grant struct {
+	bytes int64
+	err   error
+}
+
+// NewFleet returns an inert Fleet.
+func NewFleet(cfg FleetConfig) *Fleet {
+	if cfg.Available == nil {
+		cfg.Available = models.Available
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Fleet{cfg: cfg, wake: make(chan struct{}, 1)}
+	for i, c := range cfg.Models {
+		c.OnDemand = i > 0
+		f.all = append(f.all, f.newMember(c))
+	}
+	return f
+}
+
+func (f *Fleet) newMember(c Config) *member {
+	m := &member{id: c.Model.ID, pinned: slices.Contains(f.cfg.Pinned, c.Model.ID)}
+	c.Room = func(ctx context.Context, need Need) (int64, error) { return f.room(ctx, m, need) }
+	c.Leave = func() { f.left(m) }
+	c.Wanted = func() { m.Start("It was asked for.") }
+	c.Moved = func(t infer.Transition) {
+		f.history.add(t)
+		f.changed()
+	}
+	m.Engine = New(c)
+	return m
+}
+
+func (f *Fleet) changed() { signal(f.wake) }
+
+// Serve serves until ctx is done, then stops all workers and waits.
+func (f *Fleet) Serve(ctx context.Context) error {
+	var group sync.WaitGroup
+	var failed error
+	var once sync.Once
+	serving, end := context.WithCancel(ctx)
+	defer end()
+	serve := func(m *member) {
+		ctx, quit := context.WithCancel(serving)
+		m.quit = quit
+		group.Go(func() {
+			defer quit()
+			if err := m.Serve(ctx); err != nil {
+				once.Do(func() { failed = err })
+				end()
+			}
+		})
+	}
+	f.mu.Lock()
+	f.ctx, f.serve = serving, serve
+	all := slices.Clone(f.all)
+	f.mu.Unlock()
+	for _, m := range all {
+		serve(m)
+	}
+	f.arrange(serving)
+	f.mu.Lock()
+	f.serve = nil // nobody joins any more
+	f.mu.Unlock()
+	group.Wait()
+	return failed
+}
+
+// members returns all, the default one first.
+func (f *Fleet) members() []*member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.all)
+}
+
+// find returns the member that a name means; "" means the default one.
+func (f *Fleet) find(name string) (*member, error) {
+	all := f.members()
+	for _, m := range all {
+		if m.answersTo(name) {
+			return m, nil
+		}
+	}
+	ids := make([]string, len(all))
+	for i, m := range all {
+		ids[i] = fmt.Sprintf("%q", m.id)
+	}
+	hint := fmt.Sprintf("Ask for %s, or leave the model out.", ids[0])
+	if len(ids) > 1 {
+		hint = fmt.Sprintf("There are %s; without a model it is the first.", strings.Join(ids, ", "))
+	}
+	return nil, &infer.Error{Code: infer.CodeModelNotFound, Param: "model",
+		Message: fmt.Sprintf("The model %q is not served here.", name), Hint: hint}
+}
+
+// Generate is Engine.Generate of the model that the request asks for, which is loaded if
+// it is not.
+func (f *Fleet) Generate(ctx context.Context, r infer.Request) (infer.Stream, error) {
+	m, err := f.find(r.Model)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	err = f.refusing
+	f.mu.Unlock()
+	if err != nil {
+		m.roster.shed(infer.ShedMemory)
+		return nil, err
+	}
+	m.retry(ctx)
+	return m.Generate(ctx, r)
+}
+
+// Models returns what can be asked for, the default one first.
+func (f *Fleet) Models() []infer.Model {
+	all := f.members()
+	models := make([]infer.Model, len(all))
+	for i, m := range all {
+		models[i] = m.snapshot().Model
+	}
+	return models
+}
+
+// Status returns a snapshot of the default model's engine.
+func (f *Fleet) Status() infer.Status { return f.statusOf(f.members()[0]) }
+
+func (f *Fleet) statusOf(m *member) infer.Status {
+	s := m.Status()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Pinned = m.pinned
+	return s
+}
+
+// Overview returns a snapshot of all.
+func (f *Fleet) Overview() infer.Overview {
+	var o infer.Overview
+	for _, m := range f.members() {
+		o.Models = append(o.Models, f.statusOf(m))
+	}
+	o.Status = o.Models[0]
+	o.Transitions = f.history.last()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o.Memory = f.memory()
+	return o
+}
+
+// Default returns the engine of the default model.
+func (f *Fleet) Default() *Engine { return f.members()[0].Engine }
+
+// Transitions returns a feed of the changes of models' states, until stop is called. A
+// reader that is slow misses some.
+func (f *Fleet) Transitions() (feed <-chan infer.Transition, stop func()) { return f.history.watch() }
+
+// Start has a model loaded; "" means all that were stopped, and the default one loaded.
+func (f *Fleet) Start(model string) error {
+	if model != "" {
+		m, err := f.find(model)
+		if err == nil {
+			m.Start("Somebody asked for it.")
+		}
+		return err
+	}
+	for i, m := range f.members() {
+		if i == 0 {
+			m.Start("Somebody asked for it.")
+		} else {
+			m.admit()
+		}
+	}
+	return nil
+}
+
+// Stop stops a model, or all if it is "": it takes no requests until it is started. All
+// is kept. It returns when the workers have left.
+func (f *Fleet) Stop(ctx context.Context, model string) error {
+	return f.each(model, func(m *member) error { return m.Stop(ctx) })
+}
+
+// Unload frees the memory of a model, or of all if it is "", until it is asked for again.
+func (f *Fleet) Unload(ctx context.Context, model string) error {
+	return f.each(model, func(m *member) error { return f.unload(ctx, m, "Somebody asked for it.") })
+}
+
+// Restart gives a model another worker, or all that have one if it is "".
+func (f *Fleet) Restart(model, reason string) error {
+	return f.each(model, func(m *member) error {
+		if model != "" || m.snapshot().State != infer.StateUnloaded {
+			m.Restart(reason)
+		}
+		return nil
+	})
+}
+
+// Pin keeps a model from being unloaded to make room, or lets go of it.
+func (f *Fleet) Pin(model string, pinned bool) error {
+	m, err := f.find(model)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	m.pinned = pinned
+	f.mu.Unlock()
+	f.changed()
+	return nil
+}
+
+// Apply changes the settings of a model's worker.
+func (f *Fleet) Apply(model string, s Settings) error {
+	return f.each(model, func(m *member) error {
+		m.Apply(s)
+		return nil
+	})
+}
+
+// each does something with a model, or with all at once if it is "".
+func (f *Fleet) each(model string, do func(*member) error) error {
+	if model != "" {
+		m, err := f.find(model)
+		if err != nil {
+			return err
+		}
+		return do(m)
+	}
+	all := f.members()
+	errs := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, m := range all {
+		group.Go(func() { errs[i] = do(m) })
+	}
+	group.Wait()
+	return cmp.Or(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+}
+
+// room implements Config.Room: it waits for its turn and until others have left.
+func (f *Fleet) room(ctx context.Context, m *member, need Need) (int64, error) {
+	a := &asking{m: m, need: need, granted: make(chan grant, 1)}
+	f.mu.Lock()
+	f.asking = append(f.asking, a)
+	f.mu.Unlock()
+	f.changed()
+	select {
+	case g := <-a.granted:
+		return g.bytes, g.err
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asking = slices.DeleteFunc(f.asking, func(o *asking) bool { return o == a })
+	select {
+	case g := <-a.granted: // just now
+		if g.err == nil {
+			m.in, m.bytes = false, 0
+		}
+	default:
+	}
+	return 0, ctx.Err()
+}
+
+// left implements Config.Leave.
+func (f *Fleet) left(m *member) {
+	f.mu.Lock()
+	m.in, m.leaving, m.bytes = false, false, 0
+	f.mu.Unlock()
+	f.changed()
+}
+
+// arrange makes room and has models leave, until ctx is done.
+func (f *Fleet) arrange(ctx context.Context) {
+	var unloading sync.WaitGroup
+	defer unloading.Wait()
+	for {
+		after := f.look(time.Now(), func(m *member, why string) {
+			unloading.Go(func() { _ = f.unload(ctx, m, why) }) // its only error is ctx's
+		})
+		var later <-chan time.Time
+		if after > 0 {
+			later = time.After(after)
+		}
+		select {
+		case <-f.wake:
+		case <-later:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look does what there is to do now, and says when to look again; 0 is when something
+// has changed.
+func (f *Fleet) look(now time.Time, unload func(m *member, why string)) time.Duration {
+	f.bringBack()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	climb := f.climb(now)
+	budget := f.budget()
+	limits := resident.Limits{Bytes: budget, Idle: f.cfg.Idle, Squeeze: f.ladder.at >= resident.Unload}
+	if f.power.OnBattery {
+		limits.Idle = f.cfg.IdleOnBattery
+	}
+	var first []resident.Asking
+	for len(f.asking) > 0 && len(first) == 0 {
+		a := f.asking[0]
+		bytes, err := a.need(budget)
+		if err != nil { // not even alone
+			f.answer(grant{err: err})
+			continue
+		}
+		first = append(first, resident.Asking{ID: a.m.id, Bytes: bytes})
+	}
+	plan := resident.Plan(f.residents(), first, limits, now)
+	for _, id := range plan.Unload {
+		m := f.byID(id)
+		m.leaving = true
+		why := "It was not used for " + limits.Idle.String() + "."
+		switch {
+		case slices.Contains(plan.Wait, id):
+			why = fmt.Sprintf("It makes room for %s.", f.asking[0].m.id)
+			f.asking[0].evicted = append(f.asking[0].evicted, m)
+		case limits.Squeeze:
+			why = "Memory is scarce on this machine."
+		}
+		unload(m, why)
+	}
+	if len(first) > 0 && !plan.Admit {
+		f.asking[0].m.says("It waits for the memory of " + strings.Join(plan.Wait, ", ") + ".")
+	}
+	if plan.Admit {
+		m := f.asking[0].m
+		m.in, m.bytes, m.since, m.evicted = true, plan.Grant, now, f.asking[0].evicted
+		m.says("")
+		f.answer(grant{bytes: plan.Grant})
+		if len(f.asking) > 0 {
+			f.changed()
+		}
+	}
+	if plan.After == 0 || climb > 0 && climb < plan.After {
+		return climb
+	}
+	return plan.After
+}
+
+// answer answers the first that asks. The lock is held.
+func (f *Fleet) answer(g grant) {
+	f.asking[0].granted <- g
+	f.asking = f.asking[1:]
+}
+
+// budget is what all models may take. The lock is held.
+func (f *Fleet) budget() int64 {
+	taken := int64(0)
+	for _, m := range f.all {
+		taken += m.bytes
+	}
+	available, err := f.cfg.Available()
+	if err != nil {
+		return cmp.Or(f.cfg.Memory, 1<<62) // the workers will find out
+	}
+	if f.cfg.Memory > 0 {
+		return min(f.cfg.Memory, available+taken)
+	}
+	return available + taken
+}
+
+// residents are the models that take memory. The lock is held.
+func (f *Fleet) residents() []resident.Model {
+	var all []resident.Model
+	for _, m := range f.all {
+		if !m.in {
+			continue
+		}
+		s := m.snapshot()
+		busy, used := m.roster.waits()
+		if used.Before(m.since) {
+			used = m.since
+		}
+		all = append(all, resident.Model{ID: m.id, Bytes: m.bytes, Leaving: m.leaving || s.State == infer.StateDraining,
+			Loading: s.State == infer.StateStarting, Busy: busy, Pinned: m.pinned, Used: used, Since: m.since, Swap: s.LoadTime + s.UnloadTime})
+	}
+	return all
+}
+
+func (f *Fleet) byID(id string) *member {
+	return f.all[slices.IndexFunc(f.all, func(m *member) bool { return m.id == id })]
+}
+
+// unload unloads a member. What is known of its agents stays known.
+func (f *Fleet) unload(ctx context.Context, m *member, why string) error {
+	f.remember(ctx, m)
+	err := m.Unload(ctx, why)
+	f.mu.Lock()
+	m.leaving = false
+	f.mu.Unlock()
+	f.changed()
+	return err
+}
+
+// bringBack loads models again that had left for one that then failed to load.
+func (f *Fleet) bringBack() {
+	f.mu.Lock()
+	var back []*member
+	for _, m := range f.all {
+		switch s := m.snapshot(); {
+		case len(m.evicted) == 0:
+		case s.State == infer.StateReady:
+			m.evicted = nil
+		case s.State == infer.StateFailed:
+			back = append(back, m.evicted...)
+			m.evicted = nil
+		}
+	}
+	f.mu.Unlock()
+	for _, m := range back {
+		m.Start("The model that took its place could not be loaded.")
+	}
+}
+
+// Busy says whether any model has requests.
+func (f *Fleet) Busy() bool {
+	for _, m := range f.members() {
+		if any, _ := m.roster.waits(); any {
+			return true
+		}
+	}
+	return false
+}
+
+// Use makes another model the default one, once it is loaded; the one before can still be
+// asked for. If it cannot be loaded, all stays as it was, and the error says why.
+func (f *Fleet) Use(ctx context.Context, c Config) error {
+	f.mu.Lock()
+	i := slices.IndexFunc(f.all, func(m *member) bool { return m.id == c.Model.ID })
+	joined := i < 0
+	var m *member
+	switch {
+	case !joined:
+		m = f.all[i]
+	case f.serve == nil:
+		f.mu.Unlock()
+		return errors.New("the fleet does not run")
+	default:
+		c.OnDemand = true
+		m = f.newMember(c)
+		f.all = append(f.all, m)
+		f.serve(m)
+	}
+	f.mu.Unlock()
+	m.Start("It is to be the default model.")
+	err := m.await(ctx, func() bool { return m.status.State != infer.StateStarting })
+	if s := m.snapshot(); err == nil && s.State != infer.StateReady {
+		err = errors.New(strings.TrimSpace(s.Reason + " " + s.Hint))
+	}
+	if err != nil {
+		f.bringBack()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	others := slices.DeleteFunc(slices.Clone(f.all), func(o *member) bool { return o == m })
+	switch {
+	case err == nil:
+		f.all = append([]*member{m}, others...)
+	case joined:
+		f.all = others
+		m.quit()
+	}
+	return err
+}
