@@ -51,18 +51,17 @@ func run(ctx context.Context, p Process) error {
 	if err != nil {
 		return usageError{err}
 	}
-	settings = tune(settings)
 	log := newLogger(p.Stderr, settings.JSONLogs)
 	switch inv.command {
 	case cmdBenchDecode:
-		return benchDecode(ctx, p, inv, settings, where)
+		return benchDecode(ctx, p, inv, tune(settings), where)
 	case cmdBenchBatch:
-		return benchBatch(ctx, p, inv, settings, where)
+		return benchBatch(ctx, p, inv, tune(settings), where)
 	case cmdBenchResume:
-		return benchResume(ctx, p, inv, settings, where)
+		return benchResume(ctx, p, inv, tune(settings), where)
 	case cmdBenchStress:
-		return benchStress(ctx, p, inv, settings, where)
-	case cmdPS, cmdStart, cmdStop, cmdRestart:
+		return benchStress(ctx, p, inv, tune(settings), where)
+	case cmdPS, cmdStart, cmdStop, cmdUnload, cmdRestart, cmdPin, cmdUnpin:
 		return control(ctx, p, inv, settings)
 	}
 	if inv.agents != (agentsCall{}) {

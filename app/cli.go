@@ -22,9 +22,12 @@ type commandLine struct {
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Doctor  doctorFlags  `cmd:"" help:"Check this machine, the data folder and the kept KV, and say what to do."`
 	PS      controlFlags `cmd:"" name:"ps" help:"Say what the samovar that runs serves."`
-	Start   controlFlags `cmd:"" help:"Start its engine."`
-	Stop    controlFlags `cmd:"" help:"Stop its engine and save everything; the API stays up and says so."`
-	Restart controlFlags `cmd:"" help:"Have another engine take over: requests wait for it and go on there."`
+	Start   modelOrder   `cmd:"" help:"Start its models: the default one is loaded, the others when they are asked for."`
+	Stop    modelOrder   `cmd:"" help:"Stop its models and save everything; the API stays up and says so."`
+	Unload  modelOrder   `cmd:"" help:"Free the memory of its models until they are asked for; everything stays warm."`
+	Restart modelOrder   `cmd:"" help:"Have another engine take over: requests wait for it and go on there."`
+	Pin     pinOrder     `cmd:"" help:"Keep a model in memory, whatever others need."`
+	Unpin   pinOrder     `cmd:"" help:"Let go of it."`
 	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
@@ -47,6 +50,11 @@ type serveFlags struct {
 	Addr         string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
 	AddrFile     string `placeholder:"FILE" help:"Write the address there once listening."`
 	modelFlags   `embed:""`
+	Models       string `placeholder:"NAME,…" help:"More models: guide, .gguf files, shape-NAME. They are loaded when a request asks for them."`
+	Pinned       string `placeholder:"NAME,…" help:"Models that are not unloaded to make room."`
+	Memory       string `placeholder:"SIZE" help:"Memory for all models together; 0 is what the machine has."`
+	UnloadAfter  string `placeholder:"TIME" help:"Unload models that nobody asks for so long: auto, never or a time."`
+	KeepAwake    string `placeholder:"YES" help:"Keep the machine from idle sleep while requests run."`
 	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
 	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
 	KeepQuota    string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`
@@ -109,7 +117,10 @@ const (
 	cmdPS          = "ps"
 	cmdStart       = "start"
 	cmdStop        = "stop"
+	cmdUnload      = "unload"
 	cmdRestart     = "restart"
+	cmdPin         = "pin"
+	cmdUnpin       = "unpin"
 	cmdBenchDecode = "bench decode"
 	cmdBenchBatch  = "bench batch"
 	cmdBenchResume = "bench resume"
@@ -125,6 +136,8 @@ type invocation struct {
 	// repair is doctor's.
 	repair bool
 	agents agentsCall
+	// model is whom an order is about; empty is all.
+	model string
 	// flags holds the settings among the flags, as written.
 	flags map[string]string
 }
@@ -164,10 +177,16 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	if strings.HasPrefix(parsed.Command(), cmdAgents) {
 		called = cl.Agents.call(parsed.Command())
 	}
+	command, _, _ := strings.Cut(parsed.Command(), " <") // without the names of arguments
+	orders := map[string]modelOrder{
+		cmdStart: cl.Start, cmdStop: cl.Stop, cmdUnload: cl.Unload, cmdRestart: cl.Restart,
+		cmdPin: {cl.Pin.controlFlags, cl.Pin.Name}, cmdUnpin: {cl.Unpin.controlFlags, cl.Unpin.Name},
+	}
 	return invocation{
-		command: parsed.Command(),
+		command: command,
 		bare:    !slices.Contains(args, cmdServe) && parsed.Command() == cmdServe,
-		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.PS.JSON || cl.Start.JSON || cl.Stop.JSON || cl.Restart.JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
+		model:   orders[command].Name,
+		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.PS.JSON || orders[command].JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
 		repair:  cl.Doctor.Repair,
 		flags:   settingsOf(parsed),
 		agents:  called,

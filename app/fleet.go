@@ -33,12 +33,8 @@ func (b *fleetBuilder) fleet() (engine.FleetConfig, error) {
 	if err != nil {
 		return engine.FleetConfig{}, err
 	}
-	worker, libs, err := engine.FindWorker()
-	if err != nil {
-		return engine.FleetConfig{}, err
-	}
 	b.base = engine.Config{
-		WorkerPath: worker, LibDir: libs, QueueMax: s.QueueMax, QueueWait: s.QueueWait, ChatTemplate: template, Log: b.log,
+		QueueMax: s.QueueMax, QueueWait: s.QueueWait, ChatTemplate: template, Log: b.log,
 	}
 	cfg := engine.FleetConfig{Pinned: s.Pinned, Memory: s.Memory, Idle: s.Unload, IdleOnBattery: s.Unload, Log: b.log}
 	if s.Unload == config.UnloadAuto {
@@ -57,6 +53,12 @@ func (b *fleetBuilder) fleet() (engine.FleetConfig, error) {
 		if !slices.ContainsFunc(cfg.Models, func(c engine.Config) bool { return c.Model.ID == more.Model.ID }) {
 			cfg.Models = append(cfg.Models, more)
 		}
+	}
+	if b.base.WorkerPath, b.base.LibDir, err = engine.FindWorker(); err != nil {
+		return cfg, err
+	}
+	for i := range cfg.Models {
+		cfg.Models[i].WorkerPath, cfg.Models[i].LibDir = b.base.WorkerPath, b.base.LibDir
 	}
 	return cfg, nil
 }

@@ -406,7 +406,7 @@ func (r *roster) fill(s *infer.Status, now time.Time) {
 	s.Sheds = maps.Clone(r.gate.Sheds())
 	s.Pool = r.pulse.Pool
 	s.Steps = r.steps.Plus(r.pulse.Steps)
-	s.Kept = r.pulse.Kept
+	s.Kept, s.Health = r.pulse.Kept, r.pulse.Health
 }
 
 // The worker's frames, as the link reads them. Those about requests that are gone

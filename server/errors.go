@@ -84,6 +84,7 @@ var statuses = map[infer.Code]struct {
 	infer.CodeStopped:       {http.StatusServiceUnavailable, 0},
 	infer.CodeFailed:        {http.StatusServiceUnavailable, 0},
 	infer.CodeWorkerLost:    {http.StatusServiceUnavailable, time.Second},
+	infer.CodeEmpty:         {http.StatusInternalServerError, 0},
 	infer.CodeInternal:      {http.StatusInternalServerError, 0},
 }
 
@@ -172,9 +173,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", retrySeconds(f.retryAfter))
 	}
-	if infer.CodeOf(f.err) == infer.CodeFailed {
-		// A person has to act. OpenAI's and Anthropic's SDKs would try a 503
-		// again, some tools for minutes, and show the reason only then.
+	if code := infer.CodeOf(f.err); code == infer.CodeFailed || code == infer.CodeEmpty {
+		// A person has to act, or the same would come again. OpenAI's and Anthropic's SDKs
+		// would try a 5xx again, some tools for minutes, and show the reason only then.
 		h.Set("X-Should-Retry", "false")
 	}
 	var body any

@@ -76,18 +76,17 @@ func (l *loop) finish(s *sequence, row int, reason infer.FinishReason, stop, tex
 	return nil
 }
 
-// begin looks at what an answer begins with. One that ends at once is no answer: what it
-// reused is computed again, and another token is drawn, once each. begins is false if
-// there is no token yet, or if the request has been refused.
+// begin looks at what an answer begins with. One that ends at once is no answer: another
+// token is drawn; and if it is not the first suspicious answer in a row, what it reused is
+// computed again (a model may well have nothing to say, and a prompt costs minutes). Both
+// happen once. begins is false if there is no token yet, or if the request has been
+// refused.
 func (l *loop) begin(s *sequence, row int, token llama.Token) (_ llama.Token, begins bool, err error) {
 	if err := l.compareOver(s, row); err != nil {
 		return token, false, err
 	}
 	if !l.vocab.IsEnd(token) {
 		return token, true, nil
-	}
-	if s.over == nil && s.prefilled < s.promptTokens() {
-		return token, false, l.startOver(s, row)
 	}
 	if s.sampling.Temperature > 0 {
 		other := s.sampling
@@ -96,6 +95,9 @@ func (l *loop) begin(s *sequence, row int, token llama.Token) (_ llama.Token, be
 		if token, err = s.sampler.Sample(row); err != nil || !l.vocab.IsEnd(token) {
 			return token, true, err
 		}
+	}
+	if again := len(l.health.suspects) > 0 && !l.health.dropped; again && s.over == nil && s.prefilled < s.promptTokens() {
+		return token, false, l.startOver(s, row)
 	}
 	if err := l.noteEnd(s, row); err != nil {
 		return token, false, err

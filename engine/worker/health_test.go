@@ -481,11 +481,13 @@ func TestAnEmptyAnswerIsNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		before      bool
 		temperature float64
+		suspicious  bool // the one before was, too
 		rows        int
 	}{
-		"nothing reused":      {false, 0, 160},
-		"reused":              {true, 0, 1 + 160},
-		"reused, another try": {true, 1, 1 + 160},
+		"nothing reused":              {false, 0, true, 160},
+		"reused":                      {true, 0, false, 1},
+		"reused, in a row":            {true, 0, true, 1 + 160},
+		"reused, in a row, and drawn": {true, 1, true, 1 + 160},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := llamatest.New(1000, 64)
@@ -501,6 +503,13 @@ func TestAnEmptyAnswerIsNone(t *testing.T) {
 			if c.before {
 				l.ask("before", prompt, 5)
 			}
+			l.idle()
+			l.stop()
+			if c.suspicious {
+				l.loop.health.suspects = []suspect{{}}
+			}
+			l.ended = make(chan error, 1)
+			l.start()
 			empty.Store(true)
 			computed := fake.Computed()
 			j := makeJob("empty", prompt, 10)
@@ -534,7 +543,8 @@ func TestAnotherTokenIsDrawn(t *testing.T) {
 	r.idle()
 }
 
-// An empty answer behind KV that has gone bad is computed anew, and the bad KV dropped.
+// The second empty answer in a row behind KV that has gone bad is computed anew, and the
+// bad KV dropped.
 func TestAnEmptyAnswerOfBadKV(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		t.Run(fmt.Sprint("whole ", whole), func(t *testing.T) {
@@ -553,6 +563,7 @@ func TestAnEmptyAnswerOfBadKV(t *testing.T) {
 			l.idle()
 			l.stop()
 			fake.Corrupt(0, 50, 0)
+			l.loop.health.suspects = []suspect{{}}
 			next := prompt + text[:4] + " and?"
 			l.loop.inbox <- makeJob("next", next, 20)
 			l.ended = make(chan error, 1)

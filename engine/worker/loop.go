@@ -87,6 +87,8 @@ type loop struct {
 	// agents knows who comes back; nil knows nobody. queries are about them.
 	agents  *agents.Registry
 	queries chan wire.Query
+	// trims says what memory to let go of.
+	trims chan wire.Trim
 	// stores takes the store once it is open; wake says that something has come for a
 	// request that waits in the pool.
 	stores chan *keptStore
@@ -140,7 +142,7 @@ const flushEvery = 30 * time.Millisecond
 
 func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(), ended func(*ticket)) *loop {
 	l := &loop{
-		made: time.Now(), backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16),
+		made: time.Now(), backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16), trims: make(chan wire.Trim, 4),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
 		keep: newKeeper(b, s), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
@@ -210,6 +212,8 @@ func (l *loop) receive(ctx context.Context) error {
 			l.arrive(j)
 		case q := <-l.queries:
 			l.query(q)
+		case t := <-l.trims:
+			l.trim(t)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -222,6 +226,8 @@ func (l *loop) receive(ctx context.Context) error {
 			l.keepIn(s)
 		case q := <-l.queries:
 			l.query(q)
+		case t := <-l.trims:
+			l.trim(t)
 		case <-ctx.Done():
 			return ctx.Err()
 		default:
@@ -262,6 +268,8 @@ func (l *loop) rests(ctx context.Context) error {
 			l.keepIn(s)
 		case q := <-l.queries:
 			l.query(q)
+		case t := <-l.trims:
+			l.trim(t)
 		case <-again:
 			continue
 		case <-tails.C:

@@ -144,6 +144,20 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		case wire.KindTrim:
+			var m wire.Trim
+			if err := f.Decode(&m); err != nil {
+				return err
+			}
+			if err := loaded(); err != nil {
+				return err
+			}
+			select {
+			case eng.loop.trims <- m:
+				eng.loop.poke()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		case wire.KindQuery:
 			var m wire.Query
 			if err := f.Decode(&m); err != nil {

@@ -32,15 +32,21 @@ func (m *memory) get(id blockfile.ID) (blockfile.Block, bool) {
 	return e.Value.(remembered).block, true
 }
 
+// bound changes the limit.
+func (m *memory) bound(limit int64) {
+	m.limit = limit
+	for m.bytes > m.limit {
+		m.remove(m.order.Back().Value.(remembered).id)
+	}
+}
+
 func (m *memory) put(id blockfile.ID, b blockfile.Block) {
 	if m.blocks[id] != nil || int64(len(b.Payload)) > m.limit {
 		return
 	}
 	m.blocks[id] = m.order.PushFront(remembered{id, b})
 	m.bytes += int64(len(b.Payload))
-	for m.bytes > m.limit {
-		m.remove(m.order.Back().Value.(remembered).id)
-	}
+	m.bound(m.limit)
 }
 
 func (m *memory) remove(id blockfile.ID) {

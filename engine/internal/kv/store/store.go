@@ -312,6 +312,17 @@ func (s *Store) Reject(ids []blockfile.ID, why error) {
 	}
 }
 
+// Shrink empties the cache in memory and keeps it empty, or lets it fill again.
+func (s *Store) Shrink(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := s.cfg.Memory
+	if on {
+		limit = 0
+	}
+	s.memory.bound(limit)
+}
+
 // Touch says that blocks were used.
 func (s *Store) Touch(ids []blockfile.ID) {
 	now := s.cfg.Now()
