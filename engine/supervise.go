@@ -34,6 +34,9 @@ const (
 	// loadAttempts is how often a worker may die while loading, which it does
 	// without a word when llama.cpp aborts on a file.
 	loadAttempts = 2
+	// refusals is how often a model that was served before may be refused: what it lacks
+	// may be there again.
+	refusals = 3
 	// stopGrace is how long a worker has to save what it holds and to leave by itself.
 	stopGrace = wire.SaveFor + 2*time.Second
 	// loadStep is how long a load may take without a word: it tells each percent.
@@ -113,7 +116,7 @@ func (e *Engine) supervise(ctx context.Context) error {
 			deaths = nil // it was of use
 		}
 		var refused *failure
-		if errors.As(err, &refused) && served && e.rollBack(err) {
+		if errors.As(err, &refused) && e.rollBack(err) {
 			continue
 		}
 		deaths = recent(append(deaths, time.Now()))
@@ -132,12 +135,12 @@ func (e *Engine) supervise(ctx context.Context) error {
 // worker may do better. A model that was never served is given up at once when
 // the worker refuses it, and soon when the worker dies of it; one that was
 // served before may have failed for a reason that passes (too little memory,
-// say), so only the restart budget ends it.
+// say), so it is tried some times.
 func final(err error, deaths int, served bool) *failure {
 	var f *failure
 	refused := errors.As(err, &f)
 	switch {
-	case refused && (!served || deaths >= restartBudget):
+	case refused && (!served || deaths >= refusals):
 		return f
 	case !served && deaths >= loadAttempts:
 		return &failure{reason: "The engine died while loading the model: " + sentence(err), err: err,
@@ -196,6 +199,7 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 		}
 		return nil, dead(p, err)
 	}
+	e.proven(c)
 	return w, nil
 }
 

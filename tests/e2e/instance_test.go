@@ -63,6 +63,20 @@ type setup struct {
 	// env is added to the environment; it replaces what it names.
 	env     []string
 	dataDir string
+	// worker, if set, is a shell script that runs as the worker; $WORKER is the real one.
+	worker string
+}
+
+// behind returns the path of a samovar whose worker is a script.
+func behind(t *testing.T, script string) string {
+	t.Helper()
+	dir := t.TempDir()
+	raw, err := os.ReadFile(filepath.Join(built.Dir, "samovar"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "samovar"), raw, 0o700))
+	script = "#!/bin/sh\nWORKER=" + filepath.Join(built.Dir, "samovar-engine") + "\n" + script + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "samovar-engine"), []byte(script), 0o700))
+	return filepath.Join(dir, "samovar")
 }
 
 // command returns samovar with an environment that nothing of the tester's
@@ -85,7 +99,11 @@ func start(t *testing.T, s setup) *instance {
 	}
 	addrFile := filepath.Join(t.TempDir(), "addr")
 	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--addr-file", addrFile, "--data-dir", s.dataDir}, s.args...)
-	in := launch(t, command(t, s.env, args...))
+	cmd := command(t, s.env, args...)
+	if s.worker != "" {
+		cmd.Path = behind(t, s.worker)
+	}
+	in := launch(t, cmd)
 	in.dataDir = s.dataDir
 	in.await("the address", func() bool {
 		raw, err := os.ReadFile(addrFile)
