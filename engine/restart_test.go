@@ -1,16 +1,19 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"samovar/engine/infer"
+	"samovar/engine/internal/wire"
 )
 
 // generate asks beside the test; what comes of it can be waited for.
@@ -136,6 +139,54 @@ func TestWhatWaitsIsToldOfTheEnd(t *testing.T) {
 	})
 }
 
+// A worker whose pipe is closed, or that takes nothing any more while the pipe to it fills
+// up, is replaced; nobody's request is lost.
+func TestAWorkerThatCannotBeTalkedToIsReplaced(t *testing.T) {
+	for _, part := range []string{"mute", "full"} {
+		t.Run(part, func(t *testing.T) {
+			e := open(t, fakeConfig(t, part))
+			if part == "full" {
+				reach(t, e, infer.StateReady)
+			} else {
+				require.Eventually(t, func() bool { s := e.Status(); return s.State == infer.StateReady && s.Restarts > 0 }, 20*time.Second, time.Millisecond)
+			}
+			say := strings.Repeat("word ", 5000) // 25 KB; a pipe has room for some
+			var all []<-chan generated
+			for i := range 40 {
+				all = append(all, generate(context.Background(), e, ask(fmt.Sprint(i), say)))
+			}
+			for _, one := range all {
+				g := <-one
+				require.NoError(t, g.err)
+				text, _, _ := collect(g.stream)
+				require.Equal(t, say, text)
+				g.stream.Close()
+			}
+			require.Equal(t, 1, e.Status().Restarts)
+		})
+	}
+}
+
+// Patience goes to the worker as a span of time: clocks are set, machines sleep.
+func TestPatienceIsNoTimeOfDay(t *testing.T) {
+	now := time.Now()
+	r := ask("x", "hello")
+	r.Deadline = now.Add(3 * time.Second)
+	for patience, at := range map[time.Duration]time.Time{3 * time.Second: now, 1: now.Add(time.Minute)} {
+		frame, err := submit(r, nil, at)
+		require.NoError(t, err)
+		f, err := wire.NewReader(bytes.NewReader(frame)).Read()
+		require.NoError(t, err)
+		var m wire.Submit
+		require.NoError(t, f.Decode(&m))
+		require.Equal(t, patience, m.Patience)
+		require.Zero(t, m.Request.Deadline)
+	}
+	frame, err := submit(ask("x", "hello"), nil, now)
+	require.NoError(t, err)
+	require.NotContains(t, string(frame), "patience")
+}
+
 // served makes an engine believe that it has served.
 func served(e *Engine) *Engine {
 	e.status.LoadTime = time.Second
@@ -166,5 +217,9 @@ func TestBystandersOutliveAPoison(t *testing.T) {
 	}
 	require.ErrorContains(t, g.err, "died twice")
 	reach(t, e, infer.StateReady)
+	restarts := e.Status().Restarts
+	_, err := e.Generate(context.Background(), ask("again", "kill"))
+	require.Equal(t, infer.CodePoison, infer.CodeOf(err), "it is not tried again")
+	require.Equal(t, restarts, e.Status().Restarts)
 	require.Zero(t, inFlight(e))
 }

@@ -25,6 +25,8 @@ type roster struct {
 	arrived uint64 // numbers streams
 	// link leads to the worker; nil while there is none.
 	link *link
+	// poison are those that have killed workers lately, by fingerprint.
+	poison map[uint64]time.Time
 	// closed is why nothing is taken; nil while there is a worker or a next one is
 	// expected.
 	closed error
@@ -53,13 +55,13 @@ const (
 )
 
 func newRoster(cfg admit.Config, wanted func()) *roster {
-	return &roster{wanted: wanted, gate: admit.New(cfg), streams: map[string]*stream{},
+	return &roster{wanted: wanted, poison: map[uint64]time.Time{}, gate: admit.New(cfg), streams: map[string]*stream{},
 		closed: &infer.Error{Code: infer.CodeStarting, Message: "The model is loading.", Hint: "Try again in a moment."}}
 }
 
 // add admits a request and hands it to the worker, or keeps it for the next one.
 func (r *roster) add(req infer.Request) (*stream, error) {
-	frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: req})
+	frame, err := submit(req, nil, time.Now())
 	if err != nil {
 		return nil, &infer.Error{Code: infer.CodeInvalid, Err: err,
 			Message: "The request cannot be handed to the engine.", Hint: "Make it smaller."}
@@ -77,6 +79,16 @@ func (r *roster) add(req infer.Request) (*stream, error) {
 		r.wanted()
 	}
 	return s, nil
+}
+
+// submit returns the frame that hands a request to a worker.
+func submit(r infer.Request, said []int32, now time.Time) ([]byte, error) {
+	m := wire.Submit{Request: r, Said: said}
+	if !r.Deadline.IsZero() {
+		m.Patience = max(1, r.Deadline.Sub(now))
+		m.Request.Deadline = time.Time{}
+	}
+	return wire.Append(nil, wire.KindSubmit, m)
 }
 
 // submission is a frame on its way to a worker.
@@ -112,7 +124,8 @@ func (r *roster) due() submission {
 			continue
 		}
 		s.submitted, s.stuck = true, true
-		frame, err := wire.Append(nil, wire.KindSubmit, wire.Submit{Request: s.request, Said: s.said})
+		s.waited = time.Since(s.arrived)
+		frame, err := submit(s.request, s.said, time.Now())
 		if err == nil { // it was small enough before, and an answer is
 			d.frames = append(d.frames, frame)
 		}
@@ -186,6 +199,9 @@ func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, erro
 	}
 	if r.streams[s.id] != nil {
 		return nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("A request with the id %q is running already.", s.id)}
+	}
+	if at, ok := r.poison[key]; ok && now.Sub(at) < quarantineFor {
+		return nil, errPoison(nil)
 	}
 	if refused := r.gate.Arrive(now, admit.Request{
 		ID: s.id, Key: key, Agent: req.Agent, PromptBytes: promptBytes(req), MaxTokens: req.MaxTokens, Deadline: req.Deadline,
@@ -320,9 +336,10 @@ func (r *roster) lost(died bool, err error, resumes time.Time) {
 		s.submitted = false
 		switch {
 		case s.alone >= aloneDeaths, s.resumes > maxResumes:
-			failed[s] = &infer.Error{Code: infer.CodeInternal, Err: err,
-				Message: "The engine died twice while it worked on this request and nothing else.",
-				Hint:    "The request may be the cause: change it before you send it again."}
+			failed[s] = errPoison(err)
+			if s.alone >= aloneDeaths {
+				r.quarantine(fingerprint(s.request), time.Now())
+			}
 		case !s.delivered && !s.deadline.IsZero() && time.Now().After(s.deadline):
 			failed[s] = errTooLate
 		}
@@ -335,6 +352,28 @@ func (r *roster) lost(died bool, err error, resumes time.Time) {
 	for s, err := range failed {
 		s.fail(err)
 	}
+}
+
+// quarantineFor is how long a request that has killed workers is refused at once;
+// quarantined is how many such there are at most.
+const (
+	quarantineFor = 10 * time.Minute
+	quarantined   = 64
+)
+
+// quarantine has a request refused that comes again. The lock is held.
+func (r *roster) quarantine(key uint64, now time.Time) {
+	maps.DeleteFunc(r.poison, func(_ uint64, at time.Time) bool { return now.Sub(at) >= quarantineFor })
+	if len(r.poison) < quarantined {
+		r.poison[key] = now
+	}
+}
+
+// errPoison is for a request that kills workers; err is how the last one died.
+func errPoison(err error) error {
+	return &infer.Error{Code: infer.CodePoison, Err: err,
+		Message: "The engine died twice while it worked on this request and nothing else.",
+		Hint:    "The request may be the cause: change it before you send it again."}
 }
 
 // delay says that the next worker is expected at another time.

@@ -31,8 +31,10 @@ type stream struct {
 	// other; alone those that had nothing else.
 	submitted, stuck bool
 	deaths, alone    int
-	// resumes is how often it was submitted again.
+	// resumes is how often it was submitted again; waited is how long it had waited for
+	// the worker when it was submitted last.
 	resumes int
+	waited  time.Duration
 
 	mu       sync.Mutex
 	accepted infer.Usage
@@ -119,10 +121,15 @@ func (s *stream) push(e infer.Event) {
 	s.notify()
 }
 
-// account makes the times of a request that several workers had its client's: from its
-// arrival here, pauses included. The last worker knows only its own part.
+// account makes the times of a request that waited for a worker, or that several workers
+// had, its client's: from its arrival here, pauses included. The last worker knows only
+// its own part.
 func (s *stream) account(e *infer.End) {
 	if s.resumes == 0 || s.first.IsZero() {
+		e.Anatomy.Queue += s.waited
+		if e.Anatomy.TTFT > 0 {
+			e.Anatomy.TTFT += s.waited
+		}
 		return
 	}
 	e.Anatomy.TTFT = s.first.Sub(s.arrived)

@@ -84,6 +84,7 @@ var statuses = map[infer.Code]struct {
 	infer.CodeStopped:       {http.StatusServiceUnavailable, 0},
 	infer.CodeFailed:        {http.StatusServiceUnavailable, 0},
 	infer.CodeWorkerLost:    {http.StatusServiceUnavailable, time.Second},
+	infer.CodePoison:        {http.StatusInternalServerError, 0},
 	infer.CodeEmpty:         {http.StatusInternalServerError, 0},
 	infer.CodeInternal:      {http.StatusInternalServerError, 0},
 }
@@ -173,7 +174,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", retrySeconds(f.retryAfter))
 	}
-	if code := infer.CodeOf(f.err); code == infer.CodeFailed || code == infer.CodeEmpty {
+	if code := infer.CodeOf(f.err); code == infer.CodeFailed || code == infer.CodeEmpty || code == infer.CodePoison {
 		// A person has to act, or the same would come again. OpenAI's and Anthropic's SDKs
 		// would try a 5xx again, some tools for minutes, and show the reason only then.
 		h.Set("X-Should-Retry", "false")

@@ -32,6 +32,8 @@ func TestStatuses(t *testing.T) {
 		{infer.CodeStopped, 503, 503, "server_error", "api_error", false},
 		{infer.CodeFailed, 503, 503, "server_error", "api_error", false},
 		{infer.CodeWorkerLost, 503, 503, "server_error", "api_error", true},
+		{infer.CodeEmpty, 500, 500, "server_error", "api_error", false},
+		{infer.CodePoison, 500, 500, "server_error", "api_error", false},
 		{infer.CodeInternal, 500, 500, "server_error", "api_error", false},
 		{"brand_new", 500, 500, "server_error", "api_error", false},
 	} {
@@ -49,7 +51,8 @@ func TestStatuses(t *testing.T) {
 			require.Equal(t, want.kind, kind, name)
 			require.Equal(t, "A public sentence. A hint.", message, name)
 			require.Equal(t, tc.retry, w.Header().Get("Retry-After") == "2", name)
-			require.Equal(t, tc.code == infer.CodeFailed, w.Header().Get("X-Should-Retry") == "false", name)
+			final := tc.code == infer.CodeFailed || tc.code == infer.CodeEmpty || tc.code == infer.CodePoison
+			require.Equal(t, final, w.Header().Get("X-Should-Retry") == "false", name)
 			require.NotContains(t, w.Body.String(), "secret")
 
 			w = do(newFake(text("a"), step{err: cause}), newRequest("POST", path, body(`"stream":true`)))

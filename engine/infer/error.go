@@ -35,6 +35,8 @@ const (
 	// CodeEmpty: the model ended its turn before it said anything, also when its prompt
 	// was computed anew; the same request may do better, other words are likely to.
 	CodeEmpty Code = "empty_answer"
+	// CodePoison: the engine died of the request, more than once.
+	CodePoison Code = "poison"
 	// CodeInternal: a fault of ours.
 	CodeInternal Code = "internal"
 )

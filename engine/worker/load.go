@@ -93,6 +93,9 @@ func (e *engine) start(ctx context.Context, t *ticket, r wire.Submit, arrived ti
 
 // submit prepares a request and hands it to the loop.
 func (e *engine) submit(ctx context.Context, t *ticket, r wire.Submit, arrived time.Time) {
+	if r.Patience > 0 {
+		r.Request.Deadline = arrived.Add(r.Patience)
+	}
 	j, failed := e.preparer.prepare(ctx, t, r.Request, arrived)
 	if failed == nil {
 		failed = j.goOn(r.Said, e.preparer.contextTokens)

@@ -119,6 +119,10 @@ type Submit struct {
 	// Said are the tokens of its answer that another worker has sampled and sent: the
 	// answer goes on behind them.
 	Said []int32 `json:"said,omitempty"`
+	// Patience is how long from now its client still waits for the answer to begin; 0 is
+	// unknown. The request's own deadline is not sent: a time of day means something else
+	// once the clock was set.
+	Patience time.Duration `json:"patience_ns,omitempty"`
 }
 
 // Cancel ends a request; unknown ids are ignored.
