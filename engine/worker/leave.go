@@ -34,15 +34,21 @@ func (l *loop) dropCancelled(now time.Time) {
 
 // A client that leaves while its long prompt is prefilled is likely to come back with
 // it: many have time limits shorter than that takes. The prefill goes on, for nobody,
-// as long as nobody waits.
+// as long as nobody waits but for it: who comes back meanwhile follows it.
 const (
 	holdFrom = 1024 // tokens of a prompt
 	holdFor  = 2 * time.Minute
 )
 
+// continues says whether a job's prompt goes on with all of a sequence's.
+func continues(j *job, s *sequence) bool {
+	n := len(s.tokens)
+	return len(j.tokens) >= n && slices.Equal(j.tokens[:n], s.tokens)
+}
+
 // holds says whether the prefill of a request whose client has left goes on.
 func (l *loop) holds(s *sequence, now time.Time) bool {
-	if !s.holdable() || s.restore != nil || s.follows || l.prefillLeft(s) == 0 || len(l.waiting) > 0 {
+	if !s.holdable() || s.restore != nil || s.follows || l.prefillLeft(s) == 0 || slices.ContainsFunc(l.waiting, func(j *job) bool { return l.sizes.whole || !continues(j, s) }) {
 		return false
 	}
 	if s.left.IsZero() {

@@ -200,6 +200,7 @@ func (l *loop) at() time.Duration {
 // receive takes all jobs that have come. With nothing else to do it waits for one, or
 // for what is read for those that it has.
 func (l *loop) receive(ctx context.Context) error {
+	l.follow() // who led may be gone
 	if len(l.active) == 0 && len(l.waiting) == 0 && len(l.echoes) == 0 && !l.health.pending() {
 		if err := l.rests(ctx); err != nil {
 			return err

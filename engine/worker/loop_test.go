@@ -267,6 +267,47 @@ func TestASequenceThatCannotBeEmptiedEndsTheLoop(t *testing.T) {
 	require.Zero(t, r.fake.Open())
 }
 
+// Who comes back before the prefill is done follows it.
+func TestWhoComesBackFollows(t *testing.T) {
+	for name, c := range map[string]struct {
+		whole         bool
+		words         int
+		cancel, again int // steps
+	}{
+		"back before it has left":       {false, 250, 6, 3},
+		"back after it has left":        {false, 250, 3, 6},
+		"back after it has left, whole": {true, 250, 3, 6},
+		"too short to be held":          {false, 120, 6, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prompt := strings.Repeat("the tea ", c.words)
+			r := newRig(t, llamatest.New(8000, 64), 2)
+			r.loop.sizes.whole = c.whole
+			j := makeJob("leaves", prompt, 5)
+			j.onCancel = r.loop.cancel
+			steps := 0
+			r.fake.Fail = func() error {
+				switch steps++; steps {
+				case c.again:
+					r.loop.inbox <- makeJob("again", prompt, 5)
+				case c.cancel:
+					j.cancel()
+				}
+				return nil
+			}
+			r.start()
+			r.loop.inbox <- j
+			r.until("it is back", func() bool { return r.end["again"] != nil })
+			require.Equal(t, alone(prompt, 5), r.text["again"])
+			r.stop()
+			require.LessOrEqual(t, r.fake.Computed(), 8*c.words+1+4, "nothing is computed twice but the token that is sampled from")
+			if c.words > 200 && !c.whole {
+				require.Equal(t, 1999, r.end["again"].Usage.CachedTokens)
+			}
+		})
+	}
+}
+
 // Who leaves while a long prompt is prefilled finds it done, unless others waited.
 func TestALongPrefillGoesOnWithoutItsClient(t *testing.T) {
 	prompt := strings.Repeat("the tea ", 250) // 2000
