@@ -112,7 +112,7 @@ func (l *link) deal(f wire.Frame) error {
 	case wire.KindLog:
 		return decoded(f, l.log)
 	case wire.KindPong:
-		return decoded(f, l.watch.answered)
+		return decoded(f, func(m wire.Pong) { l.watch.answered(m, time.Now()) })
 	default:
 		return fmt.Errorf("%w: unexpected %s", wire.ErrMalformed, f.Kind)
 	}

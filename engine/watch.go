@@ -9,8 +9,9 @@ import (
 )
 
 // When a worker that has requests is taken for hung: it does not answer, as one that is
-// stopped or whose machine is in trouble, or it answers and a step does not end. Steps
-// are bounded; the longest known take some seconds.
+// stopped or whose machine is in trouble, or it answers and a step does not end, or none
+// begins. Steps are bounded; the longest known take some seconds, as does reading what is
+// kept of a prompt.
 const (
 	watchEvery   = time.Second
 	answerWithin = 10 * time.Second
@@ -29,18 +30,24 @@ type watchdog struct {
 	asked time.Time
 	// step is how long what it does took when it answered last.
 	step time.Duration
-	hung string
+	// steps is how many it had made then, moved since when it has not made another.
+	steps uint64
+	moved time.Time
+	hung  string
 }
 
 // look is to be called now and then.
 func (w *watchdog) look(now time.Time) {
 	if !w.busy() {
 		w.mu.Lock()
-		w.asked = time.Time{}
+		w.asked, w.moved = time.Time{}, time.Time{}
 		w.mu.Unlock()
 		return
 	}
 	w.mu.Lock()
+	if w.moved.IsZero() {
+		w.moved = now
+	}
 	waiting := !w.asked.IsZero()
 	if !waiting {
 		w.asked = now
@@ -50,6 +57,8 @@ func (w *watchdog) look(now time.Time) {
 		w.hung = fmt.Sprintf("it did not answer for %v", answerWithin)
 	case w.step >= stepWithin:
 		w.hung = fmt.Sprintf("a step did not end for %v", stepWithin)
+	case now.Sub(w.moved) >= stepWithin:
+		w.hung = fmt.Sprintf("it had requests and did nothing for %v", stepWithin)
 	}
 	hung := w.hung != ""
 	w.mu.Unlock()
@@ -62,9 +71,12 @@ func (w *watchdog) look(now time.Time) {
 }
 
 // answered is told of an answer.
-func (w *watchdog) answered(p wire.Pong) {
+func (w *watchdog) answered(p wire.Pong, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if p.Steps != w.steps {
+		w.steps, w.moved = p.Steps, now
+	}
 	w.asked, w.step = time.Time{}, time.Duration(p.StepSeconds*float64(time.Second))
 }
 

@@ -25,7 +25,7 @@ func TestWatchdog(t *testing.T) {
 	w.look(at(100))
 	w.look(at(101))
 	require.Equal(t, 1, pings, "it is asked once")
-	w.answered(wire.Pong{StepSeconds: 3})
+	w.answered(wire.Pong{StepSeconds: 3}, at(101))
 	w.look(at(102))
 	require.Equal(t, 2, pings)
 	busy = false
@@ -42,13 +42,27 @@ func TestWatchdog(t *testing.T) {
 	killed = false
 	w = &watchdog{busy: func() bool { return true }, ping: func() bool { return true }, kill: func() { killed = true }}
 	w.look(at(0))
-	w.answered(wire.Pong{StepSeconds: 119})
+	w.answered(wire.Pong{StepSeconds: 119}, at(0))
 	w.look(at(1))
 	require.False(t, killed)
-	w.answered(wire.Pong{StepSeconds: 120})
+	w.answered(wire.Pong{StepSeconds: 120}, at(1))
 	w.look(at(2))
 	require.True(t, killed)
 	require.Contains(t, w.verdict(), "did not end")
+
+	killed = false
+	w = &watchdog{busy: func() bool { return true }, ping: func() bool { return true }, kill: func() { killed = true }}
+	for second := range 300 { // it makes a step now and then
+		w.look(at(float64(second)))
+		w.answered(wire.Pong{Steps: uint64(second / 60)}, at(float64(second)))
+	}
+	require.False(t, killed)
+	for second := 300; second < 420 && !killed; second++ { // and then none any more
+		w.look(at(float64(second)))
+		w.answered(wire.Pong{Steps: 4}, at(float64(second)))
+	}
+	require.True(t, killed)
+	require.Contains(t, w.verdict(), "did nothing")
 }
 
 // A worker that is stopped is replaced, and what it had goes on.

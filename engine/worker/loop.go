@@ -101,6 +101,8 @@ type loop struct {
 	active   []*sequence
 	// turned is when the loop began what it is at, in ns since made; 0 while it waits.
 	turned atomic.Int64
+	// stepped counts the steps that were made, or tried.
+	stepped atomic.Uint64
 	made   time.Time
 	broken error // set once the pool and its account may differ
 	meter  sched.Meter
@@ -312,6 +314,7 @@ func (l *loop) step() error {
 	l.guard.begin(l.stepRows(plan))
 	err := l.backend.Decode(l.rows)
 	l.guard.end()
+	l.stepped.Add(1)
 	now := time.Now()
 	switch {
 	case errors.Is(err, llama.ErrAborted):

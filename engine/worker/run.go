@@ -128,7 +128,7 @@ func (r *reader) run(ctx context.Context, ready <-chan *engine) error {
 		case wire.KindPing:
 			pong := wire.Pong{}
 			if eng != nil {
-				pong.StepSeconds = eng.loop.at().Seconds()
+				pong.StepSeconds, pong.Steps = eng.loop.at().Seconds(), eng.loop.stepped.Load()
 			}
 			r.answer(wire.KindPong, pong)
 		case wire.KindMeasure:

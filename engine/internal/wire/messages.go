@@ -195,6 +195,8 @@ type Trim struct {
 type Pong struct {
 	// StepSeconds is how long the step loop has been at what it does; 0 if it waits.
 	StepSeconds float64 `json:"step_seconds"`
+	// Steps counts those that were made.
+	Steps uint64 `json:"steps"`
 }
 
 // Log is a line for the parent's log.
