@@ -107,12 +107,18 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 	for {
 		var m struct {
 			wire.Submit
-			ID string `json:"id"`
+			ID string  `json:"id"`
+			Op wire.Op `json:"op"`
 		}
 		kind := read(&m)
 		if kind == wire.KindPing {
 			send(wire.KindPong, wire.Pong{})
 			continue
+		}
+		if kind == wire.KindQuery && m.Op == wire.OpCanary {
+			send(wire.KindAnswer, wire.Answer{ID: m.ID, Error: &infer.Error{Code: infer.CodeInternal, Message: "The canary came out wrong."}})
+			fmt.Fprintln(os.Stderr, "worker: the canary came out wrong")
+			os.Exit(1)
 		}
 		if kind == wire.KindQuery {
 			send(wire.KindAnswer, wire.Answer{ID: m.ID, Body: []byte("[]")})

@@ -256,6 +256,18 @@ func TestScarceMemory(t *testing.T) {
 	}, 60*time.Second, 50*time.Millisecond)
 }
 
+// After a sleep the engines are tried, and one that computes nonsense is replaced.
+func TestAfterASleep(t *testing.T) {
+	f := openFleet(t, fleetConfig(t, "good", "good"))
+	reaches(t, f, "m0", infer.StateReady)
+	pid := state(f, "m0").WorkerPID
+	f.Woke(t.Context(), 8*time.Hour)
+	require.Eventually(t, func() bool { s := state(f, "m0"); return s.State == infer.StateReady && s.WorkerPID != pid }, 20*time.Second, time.Millisecond)
+	require.Contains(t, f.Overview().Transitions[1].Reason, "canary")
+	require.Equal(t, infer.StateUnloaded, state(f, "m1").State)
+	says(t, f, "m0", "a", "good morning")
+}
+
 func TestAnotherDefaultModel(t *testing.T) {
 	cfg := fleetConfig(t, "good", "badmodel", "good")
 	all := cfg.Models
