@@ -103,11 +103,11 @@ type loop struct {
 	turned atomic.Int64
 	// stepped counts the steps that were made, or tried.
 	stepped atomic.Uint64
-	made   time.Time
-	broken error // set once the pool and its account may differ
-	meter  sched.Meter
-	guard  stepGuard
-	steps  infer.Steps
+	made    time.Time
+	broken  error // set once the pool and its account may differ
+	meter   sched.Meter
+	guard   stepGuard
+	steps   infer.Steps
 	// since counts the steps since the pool was last looked after.
 	since  int
 	pauses uint64
