@@ -134,6 +134,7 @@ func TestARequestThatCannotBeSentFailsAlone(t *testing.T) {
 }
 
 func TestAWorkerThatDoesNotLeaveIsKilled(t *testing.T) {
+	t.Parallel()
 	e := New(fakeConfig(t, "deaf"))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

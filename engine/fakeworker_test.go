@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // with "worker-"; what follows says which part.
 func TestMain(m *testing.M) {
 	if part, ok := strings.CutPrefix(filepath.Base(os.Args[0]), "worker-"); ok {
-		os.Exit(play(part))
+		syscall.Exit(play(part)) // os.Exit waits a second for the race detector
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -30,17 +31,17 @@ func play(part string) int {
 	out := os.NewFile(3, "frames")
 	send := func(k wire.Kind, v any) {
 		if err := wire.Write(out, k, v); err != nil {
-			os.Exit(0)
+			syscall.Exit(0)
 		}
 	}
 	in := wire.NewReader(os.Stdin)
 	read := func(v any) wire.Kind {
 		f, err := in.Read()
 		if err != nil {
-			os.Exit(0)
+			syscall.Exit(0)
 		}
 		if err := f.Decode(v); err != nil {
-			os.Exit(9)
+			syscall.Exit(9)
 		}
 		return f.Kind
 	}
@@ -118,7 +119,7 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 		if kind == wire.KindQuery && m.Op == wire.OpCanary {
 			send(wire.KindAnswer, wire.Answer{ID: m.ID, Error: &infer.Error{Code: infer.CodeInternal, Message: "The canary came out wrong."}})
 			fmt.Fprintln(os.Stderr, "worker: the canary came out wrong")
-			os.Exit(1)
+			syscall.Exit(1)
 		}
 		if kind == wire.KindQuery {
 			send(wire.KindAnswer, wire.Answer{ID: m.ID, Body: []byte("[]")})
@@ -147,23 +148,23 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: fmt.Sprint(served), Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
 			}
 		case "kill":
-			os.Exit(139)
+			syscall.Exit(139)
 		case "die":
 			words := []string{"last ", "words ", "and ", "more"}
 			for i := len(m.Said); i < len(words); i++ {
 				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: words[i], Tokens: 1}, Token: int32(100 + i)})
 				if starts == 1 && i == 1 {
 					fmt.Fprintln(os.Stderr, "worker: segmentation fault")
-					os.Exit(139)
+					syscall.Exit(139)
 				}
 			}
 			if len(m.Said) > 0 && !slices.Equal(m.Said, []int32{100, 101}) {
-				os.Exit(9)
+				syscall.Exit(9)
 			}
 			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{End: &infer.End{Reason: infer.FinishStop}}})
 		case "kill when there are two": // and not alone
 			if starts < 3 {
-				os.Exit(139)
+				syscall.Exit(139)
 			}
 			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "alive", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
 		case "wait":

@@ -128,6 +128,7 @@ func TestTheLeastRecentlyUsedMakesRoom(t *testing.T) {
 // Two models that both have requests take turns in the room for one, and nobody is
 // refused.
 func TestModelsTakeTurns(t *testing.T) {
+	t.Parallel()
 	cfg := fleetConfig(t, "good", "good")
 	cfg.Memory = need(t, cfg) + 1
 	f := openFleet(t, cfg)
@@ -187,6 +188,7 @@ func TestAModelThatCannotFitIsRefusedWithNumbers(t *testing.T) {
 
 // A model that cannot be loaded gives back the room that others made for it.
 func TestTheOthersComeBack(t *testing.T) {
+	t.Parallel()
 	cfg := fleetConfig(t, "good", "badmodel")
 	cfg.Memory = need(t, cfg) + 1
 	f := openFleet(t, cfg)
@@ -224,6 +226,7 @@ func TestIdleModelsLeave(t *testing.T) {
 }
 
 func TestScarceMemory(t *testing.T) {
+	t.Parallel()
 	f := openFleet(t, fleetConfig(t, "good", "good"))
 	reaches(t, f, "m0", infer.StateReady)
 	f.SetPower(Power{Pressure: "warn"})

@@ -86,7 +86,7 @@ func TestARequestThatKillsTwiceIsNotTriedAgain(t *testing.T) {
 	if err == nil { // it was accepted before the end
 		_, _, err = collect(s)
 	}
-	require.Equal(t, infer.CodeInternal, infer.CodeOf(err))
+	require.Equal(t, infer.CodePoison, infer.CodeOf(err))
 	require.ErrorContains(t, err, "died twice")
 	require.Eventually(t, func() bool { s := e.Status(); return s.State == infer.StateReady && s.Restarts == 2 }, 20*time.Second, time.Millisecond)
 	s, err = e.Generate(context.Background(), ask("good", "hello"))
@@ -142,6 +142,7 @@ func TestWhatWaitsIsToldOfTheEnd(t *testing.T) {
 // A worker whose pipe is closed, or that takes nothing any more while the pipe to it fills
 // up, is replaced; nobody's request is lost.
 func TestAWorkerThatCannotBeTalkedToIsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, part := range []string{"mute", "full"} {
 		t.Run(part, func(t *testing.T) {
 			e := open(t, fakeConfig(t, part))
@@ -195,6 +196,7 @@ func served(e *Engine) *Engine {
 
 // What only was there when another killed the worker goes on.
 func TestBystandersOutliveAPoison(t *testing.T) {
+	t.Parallel()
 	e := open(t, fakeConfig(t, "good"))
 	reach(t, e, infer.StateReady)
 	var bystanders []<-chan generated

@@ -67,6 +67,7 @@ func TestWatchdog(t *testing.T) {
 
 // A worker that is stopped is replaced, and what it had goes on.
 func TestAHungWorkerIsReplaced(t *testing.T) {
+	t.Parallel()
 	e := open(t, fakeConfig(t, "good"))
 	first := reach(t, e, infer.StateReady)
 	s, err := e.Generate(context.Background(), ask("hangs", "hang"))
