@@ -30,8 +30,9 @@ type FleetConfig struct {
 	// battery; 0 is never.
 	Idle, IdleOnBattery time.Duration
 	Log                 *slog.Logger
-	// Available says how much memory is free; nil asks the system.
-	Available func() (int64, error)
+	// Budget says how much memory models may take together, when they take so much; nil
+	// asks the system.
+	Budget func(taken int64) (int64, error)
 }
 
 // Fleet serves several models within one budget of memory, each through an Engine of its
@@ -89,8 +90,8 @@ type grant struct {
 
 // NewFleet returns an inert Fleet.
 func NewFleet(cfg FleetConfig) *Fleet {
-	if cfg.Available == nil {
-		cfg.Available = models.Available
+	if cfg.Budget == nil {
+		cfg.Budget = models.Budget
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -438,14 +439,14 @@ func (f *Fleet) budget() int64 {
 	for _, m := range f.all {
 		taken += m.bytes
 	}
-	available, err := f.cfg.Available()
+	all, err := f.cfg.Budget(taken)
 	if err != nil {
 		return cmp.Or(f.cfg.Memory, 1<<62) // the workers will find out
 	}
 	if f.cfg.Memory > 0 {
-		return min(f.cfg.Memory, available+taken)
+		return min(f.cfg.Memory, all)
 	}
-	return available + taken
+	return all
 }
 
 // residents are the models that take memory. The lock is held.

@@ -20,7 +20,7 @@ import (
 // fleetConfig is of models whose fake workers play parts, each of as many bytes as need
 // says.
 func fleetConfig(t *testing.T, parts ...string) FleetConfig {
-	cfg := FleetConfig{Available: func() (int64, error) { return 1 << 40, nil }}
+	cfg := FleetConfig{Budget: func(int64) (int64, error) { return 1 << 40, nil }}
 	for i, part := range parts {
 		c := fakeConfig(t, part)
 		c.Model = ModelFile{ID: fmt.Sprintf("m%d", i), Path: filepath.Join(t.TempDir(), "model.gguf")}

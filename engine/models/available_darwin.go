@@ -6,9 +6,16 @@ import "golang.org/x/sys/unix"
 // machine has, which is also what Metal recommends for its working set. macOS
 // keeps little memory free on purpose, so what is free now says nothing.
 func Available() (int64, error) {
+	total, err := Memory()
+	return total / 4 * 3, err
+}
+
+// Budget is the memory that models may take together, those included that take so much
+// already.
+func Budget(taken int64) (int64, error) { return Available() }
+
+// Memory is what the machine has.
+func Memory() (int64, error) {
 	total, err := unix.SysctlUint64("hw.memsize")
-	if err != nil {
-		return 0, err
-	}
-	return int64(total / 4 * 3), nil
+	return int64(total), err
 }

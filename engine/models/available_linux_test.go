@@ -32,6 +32,9 @@ func TestAvailableIsLimitedByTheControlGroups(t *testing.T) {
 	n, err = available(root)
 	require.NoError(t, err)
 	require.Equal(t, int64(700000), n)
+	n, err = memory(root)
+	require.NoError(t, err)
+	require.Equal(t, int64(2000000), n, "the group's limit is less than the machine has")
 
 	write("proc/meminfo", "MemAvailable: many kB\n")
 	_, err = available(root)
