@@ -15,6 +15,7 @@ import (
 
 	"samovar/engine/infer"
 	"samovar/server/anthropic"
+	"samovar/server/ollama"
 	"samovar/server/openai"
 )
 
@@ -180,13 +181,24 @@ func (s *Server) writeError(err error, c echo.Context) {
 		h.Set("X-Should-Retry", "false")
 	}
 	var body any
-	if wantsAnthropic(c.Request()) {
+	if wantsOllama(c.Request()) {
+		body = ollama.Error(publicText(f.err))
+	} else if wantsAnthropic(c.Request()) {
 		body = anthropic.Error(f.status, f.err, identityOf(c).public)
 	} else {
 		body = openai.Error(f.status, f.err)
 	}
 	// Its only error is a client gone.
 	_ = s.writeJSON(c, f.status, body)
+}
+
+// publicText is what a client may read of an error.
+func publicText(err error) string {
+	var e *infer.Error
+	if errors.As(err, &e) {
+		return e.Public()
+	}
+	return "Samovar had an internal error."
 }
 
 // logFailure logs what is our fault, with its private cause.

@@ -29,7 +29,9 @@ type Engine interface {
 // Options configures a Server. Engine is needed; zero values of the rest mean
 // the defaults below.
 type Options struct {
-	Engine  Engine
+	Engine Engine
+	// Library knows the models on this machine; without one there are no routes for it.
+	Library control.Library
 	Version string
 	Log     *slog.Logger
 

@@ -29,7 +29,10 @@ func (s *Server) newEcho() *echo.Echo {
 	e.POST("/v1/messages", s.generate("anthropic", decodeMessages))
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
 	s.registerAgents(e)
-	own := control.API{Engine: s.opts.Engine, Requests: s.latency, Stopping: s.stopping,
+	if s.opts.Library != nil {
+		s.registerOllama(e, s.opts.Library)
+	}
+	own := control.API{Engine: s.opts.Engine, Library: s.opts.Library, ReadBody: s.readBody, Requests: s.latency, Stopping: s.stopping,
 		WriteTimeout: s.opts.WriteTimeout, WriteJSON: s.writeJSON}
 	own.Register(e)
 	return e

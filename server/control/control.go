@@ -12,9 +12,13 @@ import (
 	"samovar/server/sse"
 )
 
-// API answers the routes. All fields are needed.
+// API answers the routes. All fields but Library are needed.
 type API struct {
-	Engine   Engine
+	Engine Engine
+	// Library may be nil: then there are no routes for it.
+	Library Library
+	// ReadBody returns a request's whole body.
+	ReadBody func(c echo.Context) ([]byte, error)
 	Requests *latency.Tracker
 	// Stopping is closed when the server begins to stop: feeds end then, so that
 	// they do not hold it up.
@@ -30,6 +34,9 @@ func (a *API) Register(e *echo.Echo) {
 	e.GET("/samovar/v1/requests", a.requests)
 	e.GET("/samovar/v1/events", a.events)
 	a.registerEngine(e)
+	if a.Library != nil {
+		a.registerModels(e)
+	}
 }
 
 const (
@@ -67,7 +74,8 @@ func (a *API) overview() infer.Overview {
 }
 
 // events streams a snapshot four times a second, every request's record when
-// it begins, has its first token and ends, and every change of a model's state. Each watcher is served by its own
+// it begins, has its first token and ends, and every change of a model's
+// state or of a download. Each watcher is served by its own
 // goroutine: one that reads slowly gets fewer snapshots, always the latest, and
 // may miss records; nobody waits for it.
 func (a *API) events(c echo.Context) error {
@@ -75,6 +83,12 @@ func (a *API) events(c echo.Context) error {
 	defer stop()
 	moves, stopMoves := a.Engine.Transitions()
 	defer stopMoves()
+	var pulls <-chan infer.Pull
+	if a.Library != nil {
+		var stopPulls func()
+		pulls, stopPulls = a.Library.WatchPulls()
+		defer stopPulls()
+	}
 	w := sse.Start(c.Response(), a.WriteTimeout)
 	tick := time.NewTicker(snapshotEvery)
 	defer tick.Stop()
@@ -90,6 +104,8 @@ func (a *API) events(c echo.Context) error {
 				w.Event("request", r)
 			case t := <-moves:
 				w.Event("engine", t)
+			case p := <-pulls:
+				w.Event("pull", p)
 			case now = <-tick.C:
 				waiting = false
 			case <-a.Stopping:
