@@ -22,6 +22,9 @@ type FleetConfig struct {
 	// at once, the others when they are asked for. Room, Leave, Wanted, Moved and OnDemand
 	// are the fleet's to set.
 	Models []Config
+	// Find returns the configuration of a model that is none of Models: it then joins them,
+	// on demand. Nil, or ok false, means that there is none.
+	Find func(ctx context.Context, name string) (c Config, ok bool)
 	// Pinned names models that are not unloaded to make room.
 	Pinned []string
 	// Memory is what all models may take, in bytes; 0 is what the machine has.
@@ -159,12 +162,20 @@ func (f *Fleet) members() []*member {
 	return slices.Clone(f.all)
 }
 
-// find returns the member that a name means; "" means the default one.
-func (f *Fleet) find(name string) (*member, error) {
+// find returns the member that a name means; "" means the default one. A model that is
+// here, but none of the fleet's yet, joins it.
+func (f *Fleet) find(ctx context.Context, name string) (*member, error) {
 	all := f.members()
 	for _, m := range all {
 		if m.answersTo(name) {
 			return m, nil
+		}
+	}
+	if f.cfg.Find != nil {
+		if c, ok := f.cfg.Find(ctx, name); ok {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.join(c)
 		}
 	}
 	ids := make([]string, len(all))
@@ -182,7 +193,7 @@ func (f *Fleet) find(name string) (*member, error) {
 // Generate is Engine.Generate of the model that the request asks for, which is loaded if
 // it is not.
 func (f *Fleet) Generate(ctx context.Context, r infer.Request) (infer.Stream, error) {
-	m, err := f.find(r.Model)
+	m, err := f.find(ctx, r.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +253,7 @@ func (f *Fleet) Transitions() (feed <-chan infer.Transition, stop func()) { retu
 // Start has a model loaded; "" means all that were stopped, and the default one loaded.
 func (f *Fleet) Start(model string) error {
 	if model != "" {
-		m, err := f.find(model)
+		m, err := f.find(context.Background(), model)
 		if err == nil {
 			m.Start("Somebody asked for it.")
 		}
@@ -281,7 +292,7 @@ func (f *Fleet) Restart(model, reason string) error {
 
 // Pin keeps a model from being unloaded to make room, or lets go of it.
 func (f *Fleet) Pin(model string, pinned bool) error {
-	m, err := f.find(model)
+	m, err := f.find(context.Background(), model)
 	if err != nil {
 		return err
 	}
@@ -303,7 +314,7 @@ func (f *Fleet) Apply(model string, s Settings) error {
 // each does something with a model, or with all at once if it is "".
 func (f *Fleet) each(model string, do func(*member) error) error {
 	if model != "" {
-		m, err := f.find(model)
+		m, err := f.find(context.Background(), model)
 		if err != nil {
 			return err
 		}
@@ -502,6 +513,43 @@ func (f *Fleet) bringBack() {
 	}
 }
 
+// join returns the member of that configuration, which is a new one if there is none of
+// its name. The lock is held.
+func (f *Fleet) join(c Config) (*member, error) {
+	if i := slices.IndexFunc(f.all, func(m *member) bool { return m.id == c.Model.ID }); i >= 0 {
+		return f.all[i], nil
+	}
+	if f.serve == nil {
+		return nil, &infer.Error{Code: infer.CodeStopped, Message: "Samovar is not serving."}
+	}
+	c.OnDemand = true
+	m := f.newMember(c)
+	f.all = append(f.all, m)
+	f.serve(m)
+	return m, nil
+}
+
+// Forget has a model leave the fleet: its requests end, its memory is free when Forget
+// returns. One that is not of the fleet is none to forget; the default one stays.
+func (f *Fleet) Forget(ctx context.Context, name string) error {
+	for i, m := range f.members() {
+		if !m.answersTo(name) {
+			continue
+		}
+		if i == 0 {
+			return &infer.Error{Code: infer.CodeConflict, Message: fmt.Sprintf("The model %q is the default one.", m.id), Hint: "Set another model first."}
+		}
+		if err := m.Stop(ctx); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		f.all = slices.DeleteFunc(f.all, func(o *member) bool { return o == m })
+		m.quit()
+		f.mu.Unlock()
+	}
+	return nil
+}
+
 // Busy says whether any model has requests.
 func (f *Fleet) Busy() bool {
 	for _, m := range f.members() {
@@ -516,24 +564,14 @@ func (f *Fleet) Busy() bool {
 // asked for. If it cannot be loaded, all stays as it was, and the error says why.
 func (f *Fleet) Use(ctx context.Context, c Config) error {
 	f.mu.Lock()
-	i := slices.IndexFunc(f.all, func(m *member) bool { return m.id == c.Model.ID })
-	joined := i < 0
-	var m *member
-	switch {
-	case !joined:
-		m = f.all[i]
-	case f.serve == nil:
-		f.mu.Unlock()
-		return errors.New("the fleet does not run")
-	default:
-		c.OnDemand = true
-		m = f.newMember(c)
-		f.all = append(f.all, m)
-		f.serve(m)
-	}
+	joined := !slices.ContainsFunc(f.all, func(m *member) bool { return m.id == c.Model.ID })
+	m, err := f.join(c)
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	m.Start("It is to be the default model.")
-	err := m.await(ctx, func() bool { return m.status.State != infer.StateStarting })
+	err = m.await(ctx, func() bool { return m.status.State != infer.StateStarting })
 	if s := m.snapshot(); err == nil && s.State != infer.StateReady {
 		err = errors.New(strings.TrimSpace(s.Reason + " " + s.Hint))
 	}
