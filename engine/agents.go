@@ -119,7 +119,11 @@ func query[T any](ctx context.Context, e *Engine, q wire.Query) (v T, err error)
 	l.mu.Lock()
 	l.asked[q.ID] = done
 	l.mu.Unlock()
-	l.send(frame)
+	select {
+	case l.out <- frame:
+	case <-l.gone:
+	case <-ctx.Done():
+	}
 	select {
 	case a := <-done:
 		if a.Error != nil {

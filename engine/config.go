@@ -46,10 +46,11 @@ type Config struct {
 	// error. Leave is called when that is free again.
 	Room  func(ctx context.Context, need Need) (granted int64, err error)
 	Leave func()
-	// Wanted is called when a request comes for a model that is not loaded; Moved when the
-	// state has changed, with a lock held. Either may be nil.
-	Wanted func()
-	Moved  func(infer.Transition)
+	// Wanted is called when a request comes for a model that is not loaded; Idle when the
+	// last request has ended, and Moved when the state has changed, with a lock held. Any
+	// of them may be nil.
+	Wanted, Idle func()
+	Moved        func(infer.Transition)
 }
 
 // Need says how many bytes a model takes where there are most.

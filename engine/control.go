@@ -37,6 +37,8 @@ type orders struct {
 	// changed is signalled when what is wanted has changed, moved is closed and replaced
 	// when the state has.
 	changed, moved chan struct{}
+	// over says that Serve has returned: nothing is done any more.
+	over bool
 }
 
 // planned ends a worker that was asked to leave so that another one takes its place.
@@ -56,27 +58,55 @@ type Settings struct {
 // see Status. Calling it twice is as good as once, as it is of the other orders.
 func (e *Engine) Start(reason string) {
 	e.mu.Lock()
-	e.orders.goal = toRun
+	defer e.mu.Unlock()
+	e.rouse(reason)
+}
+
+// Wake is Start for an engine that is unloaded, or about to be. One that was stopped stays
+// so, and one that has failed, too.
+func (e *Engine) Wake(reason string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.orders.goal == toUnload {
+		e.rouse(reason)
+	}
+}
+
+// rouse has the engine run. The lock is held.
+func (e *Engine) rouse(reason string) {
+	if e.orders.over {
+		return
+	}
+	e.aim(toRun)
 	switch e.status.State {
 	case infer.StateStopped, infer.StateFailed, infer.StateUnloaded:
 		e.move(infer.StateStarting, "", "", reason)
-		e.roster.shut(e.refusal())
 	}
-	e.mu.Unlock()
+	e.roster.shut(e.refusal())
 	signal(e.orders.changed) // Serve may be about to wait, whatever the state
+}
+
+// aim says what is wanted. The lock is held.
+func (e *Engine) aim(g goal) {
+	if e.orders.goal != g {
+		e.orders.goal = g
+		e.stir()
+	}
 }
 
 // Stop ends the engine's run: nothing is let in any more, what runs has a moment to end,
 // everything is saved, and the worker leaves. It returns when the worker has.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
-	e.orders.goal = toStop
+	e.aim(toStop)
 	end := e.drain("It is being stopped.")
+	if end != nil {
+		e.roster.shut(refusal(infer.Status{State: infer.StateStopped}))
+	}
 	e.mu.Unlock()
 	if end == nil {
 		signal(e.orders.changed)
 	} else {
-		e.roster.shut(refusal(infer.Status{State: infer.StateStopped}))
 		drained, cancel := context.WithTimeout(ctx, drainFor)
 		e.roster.emptied(drained)
 		cancel()
@@ -91,7 +121,23 @@ func (e *Engine) Stop(ctx context.Context) error {
 // An engine that was stopped, or has failed, is ready for requests again.
 func (e *Engine) Unload(ctx context.Context, reason string) error {
 	e.mu.Lock()
-	e.orders.goal = toUnload
+	return e.unload(ctx, reason)
+}
+
+// Yield is Unload for an engine that runs: one that was stopped meanwhile, or has failed,
+// stays so.
+func (e *Engine) Yield(ctx context.Context, reason string) error {
+	e.mu.Lock()
+	if e.orders.goal != toRun || e.orders.end == nil {
+		e.mu.Unlock()
+		return nil
+	}
+	return e.unload(ctx, reason)
+}
+
+// unload is called with the lock held, and unlocks it.
+func (e *Engine) unload(ctx context.Context, reason string) error {
+	e.aim(toUnload)
 	end := e.drain(reason)
 	e.mu.Unlock()
 	if end == nil {
@@ -121,7 +167,7 @@ func (e *Engine) retry(ctx context.Context) {
 	e.mu.Lock()
 	due := e.cfg.OnDemand && e.status.State == infer.StateFailed && time.Since(e.status.Since) >= retryFailed
 	if due {
-		e.orders.goal = toUnload
+		e.aim(toUnload)
 	}
 	e.mu.Unlock()
 	if due {
@@ -134,7 +180,7 @@ func (e *Engine) retry(ctx context.Context) {
 func (e *Engine) admit() {
 	e.mu.Lock()
 	if e.orders.goal == toStop {
-		e.orders.goal = toUnload
+		e.aim(toUnload)
 	}
 	e.mu.Unlock()
 	signal(e.orders.changed)
@@ -154,6 +200,9 @@ func (e *Engine) says(what string) {
 func (e *Engine) Restart(reason string) {
 	e.mu.Lock()
 	leave := e.orders.leave
+	if e.orders.goal != toRun {
+		leave = nil // it leaves already
+	}
 	if leave != nil {
 		e.orders.planned, e.orders.leave = reason, nil
 	}
@@ -166,17 +215,19 @@ func (e *Engine) Restart(reason string) {
 }
 
 // Apply changes settings, with another worker if they are others than before and there is
-// one. If the next worker cannot do with them, the ones that worked come back.
+// one, or is to be. If the next worker cannot do with them, the ones that worked come back.
 func (e *Engine) Apply(s Settings) {
 	e.mu.Lock()
 	now := e.cfg.settings()
 	e.cfg.apply(s)
-	idle := e.orders.goal == toUnload
+	runs := e.orders.goal == toRun
 	e.mu.Unlock()
-	if s != now && !idle {
-		e.Restart("The settings have changed.")
+	if s != now && runs {
+		e.Restart(changedSettings)
 	}
 }
+
+const changedSettings = "The settings have changed."
 
 func (c *Config) settings() Settings {
 	return Settings{ContextTokens: c.ContextTokens, KVType: c.KVType, KVBytes: c.KVBytes, Threads: c.Threads}
@@ -187,10 +238,9 @@ func (c *Config) apply(s Settings) {
 }
 
 // proven takes note that a worker does with the settings that there are.
-func (e *Engine) proven(c Config) {
+func (e *Engine) proven(s Settings) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := c.settings()
 	e.worked = &s
 }
 
@@ -219,17 +269,16 @@ func (e *Engine) config() Config {
 // begin begins a run that end ends; it returns false if none is wanted.
 func (e *Engine) begin(end context.CancelFunc) bool {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.orders.goal != toRun {
-		e.mu.Unlock()
 		return false
 	}
 	e.orders.end = end
 	if e.status.State != infer.StateStarting {
 		e.move(infer.StateStarting, "", "", "It was started.")
 	}
-	err := e.refusal()
-	e.mu.Unlock()
-	e.roster.shut(err)
+	e.roster.delay(time.Now().Add(e.status.LoadTime))
+	e.roster.shut(e.refusal())
 	return true
 }
 
@@ -238,30 +287,25 @@ func (e *Engine) ended() {
 	e.mu.Lock()
 	e.orders.end()
 	e.orders.end, e.orders.leave = nil, nil
-	reserved := e.reserved
-	e.reserved, e.granted, e.status.Bytes = false, 0, 0
-	e.mu.Unlock()
-	if reserved {
-		e.cfg.Leave()
+	if !e.drained.IsZero() && e.orders.goal != toStop { // a stop waits for requests
+		e.status.UnloadTime = time.Since(e.drained)
 	}
+	e.drained = time.Time{}
+	e.mu.Unlock()
+	e.release()
 }
 
 // idle enters the state of an engine that is not to run.
 func (e *Engine) idle() {
 	e.mu.Lock()
 	if e.orders.goal == toUnload {
-		if !e.drained.IsZero() {
-			e.status.UnloadTime = time.Since(e.drained)
-		}
-		e.drained = time.Time{}
 		e.status.WorkerPID, e.status.Progress = 0, 0
 		if e.status.State != infer.StateUnloaded {
 			e.move(infer.StateUnloaded, "", "It is loaded when it is asked for.", "It is unloaded.")
 		}
-		back := time.Now().Add(e.status.LoadTime)
-		e.mu.Unlock()
-		e.roster.delay(back)
 		e.roster.shut(nil)
+		e.mu.Unlock()
+		e.roster.delay(time.Now()) // whoever comes has it loaded, however long that takes
 		if waits, _ := e.roster.waits(); waits && e.cfg.Wanted != nil {
 			e.cfg.Wanted()
 		}
@@ -271,11 +315,16 @@ func (e *Engine) idle() {
 	e.setState(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
 }
 
-// serving says which worker can be asked to leave, and how.
-func (e *Engine) serving(leave func()) {
+// serving says that a worker with those settings can be asked to leave, and how. If they
+// were changed while it was loaded, it is.
+func (e *Engine) serving(s Settings, leave func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.orders.leave, e.orders.planned = leave, ""
+	if s != e.cfg.settings() {
+		e.orders.leave, e.orders.planned = nil, changedSettings
+		leave()
+	}
 }
 
 // left returns why the worker that has left was asked to, if it was.
@@ -314,6 +363,11 @@ func (e *Engine) move(s infer.State, reason, hint, why string) {
 		e.status.Since = time.Now()
 	}
 	e.status.State, e.status.Reason, e.status.Hint = s, reason, hint
+	e.stir()
+}
+
+// stir wakes all that await something. The lock is held.
+func (e *Engine) stir() {
 	close(e.orders.moved)
 	e.orders.moved = make(chan struct{})
 }
@@ -325,11 +379,11 @@ func (e *Engine) tell(to infer.State, why, hint string) {
 	}
 }
 
-// await waits until wanted, which is called with the lock held, holds.
+// await waits until wanted, which is called with the lock held, holds, or can hold no more.
 func (e *Engine) await(ctx context.Context, wanted func() bool) error {
 	for {
 		e.mu.Lock()
-		holds, moved := wanted(), e.orders.moved
+		holds, moved := wanted() || e.orders.over, e.orders.moved
 		e.mu.Unlock()
 		if holds {
 			return nil
@@ -340,6 +394,19 @@ func (e *Engine) await(ctx context.Context, wanted func() bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// settle waits until an engine that is to run does, or does not.
+func (e *Engine) settle(ctx context.Context) error {
+	return e.await(ctx, func() bool {
+		switch e.status.State {
+		case infer.StateStarting:
+			return false
+		case infer.StateDraining: // it comes back
+			return e.orders.goal != toRun
+		}
+		return true
+	})
 }
 
 func signal(c chan struct{}) {

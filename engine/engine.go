@@ -30,11 +30,12 @@ type Engine struct {
 	orders orders
 	// worked are the last settings that a worker was ready with; nil before.
 	worked *Settings
-	// reserved says that there is room for the model, granted what it may take; drained is
-	// since when it leaves.
-	reserved bool
-	granted  int64
-	drained  time.Time
+	// reserved says that there is room for the model with the settings reservedFor, granted
+	// what it may take; drained is since when it leaves.
+	reserved    bool
+	reservedFor Settings
+	granted     int64
+	drained     time.Time
 }
 
 // New returns an inert Engine.
@@ -44,9 +45,13 @@ func New(cfg Config) *Engine {
 		state, goal = infer.StateUnloaded, toUnload
 	}
 	limits := admit.Config{MaxRequests: cmp.Or(cfg.QueueMax, DefaultQueueMax), MaxWait: cmp.Or(cfg.QueueWait, DefaultQueueWait)}
-	return &Engine{cfg: cfg, path: cfg.Model.Path, roster: newRoster(limits, cfg.Wanted), status: infer.Status{
+	e := &Engine{cfg: cfg, path: cfg.Model.Path, roster: newRoster(limits, cfg.Wanted, cfg.Idle), status: infer.Status{
 		State: state, Since: time.Now(), Model: infer.Model{ID: cfg.Model.ID},
 	}, orders: orders{goal: goal, changed: make(chan struct{}, 1), moved: make(chan struct{})}}
+	if cfg.OnDemand {
+		e.roster.shut(nil) // Serve may not have begun yet
+	}
+	return e
 }
 
 // Status returns a snapshot. It never blocks on the worker.

@@ -111,7 +111,8 @@ func (f *Fleet) newMember(c Config) *member {
 	m := &member{id: c.Model.ID, pinned: slices.Contains(f.cfg.Pinned, c.Model.ID)}
 	c.Room = func(ctx context.Context, need Need) (int64, error) { return f.room(ctx, m, need) }
 	c.Leave = func() { f.left(m) }
-	c.Wanted = func() { m.Start("It was asked for.") }
+	c.Wanted = func() { m.Wake("It was asked for.") }
+	c.Idle = f.changed
 	c.Moved = func(t infer.Transition) {
 		f.history.add(t)
 		f.changed()
@@ -342,6 +343,7 @@ func (f *Fleet) room(ctx context.Context, m *member, need Need) (int64, error) {
 		return g.bytes, g.err
 	case <-ctx.Done():
 	}
+	defer f.changed() // others may be next
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asking = slices.DeleteFunc(f.asking, func(o *asking) bool { return o == a })
@@ -369,7 +371,7 @@ func (f *Fleet) arrange(ctx context.Context) {
 	defer unloading.Wait()
 	for {
 		after := f.look(time.Now(), func(m *member, why string) {
-			unloading.Go(func() { _ = f.unload(ctx, m, why) }) // its only error is ctx's
+			unloading.Go(func() { f.dismiss(ctx, m, why) })
 		})
 		var later <-chan time.Time
 		if after > 0 {
@@ -391,7 +393,7 @@ func (f *Fleet) look(now time.Time, unload func(m *member, why string)) time.Dur
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	climb := f.climb(now)
-	budget := f.budget()
+	budget := f.budget(0)
 	limits := resident.Limits{Bytes: budget, Idle: f.cfg.Idle, Squeeze: f.ladder.at >= resident.Unload}
 	if f.power.OnBattery {
 		limits.Idle = f.cfg.IdleOnBattery
@@ -406,7 +408,9 @@ func (f *Fleet) look(now time.Time, unload func(m *member, why string)) time.Dur
 		}
 		first = append(first, resident.Asking{ID: a.m.id, Bytes: bytes})
 	}
-	plan := resident.Plan(f.residents(), first, limits, now)
+	present := f.residents()
+	plan := resident.Plan(present, first, limits, now)
+	f.doubt(&plan, present)
 	for _, id := range plan.Unload {
 		m := f.byID(id)
 		m.leaving = true
@@ -425,7 +429,7 @@ func (f *Fleet) look(now time.Time, unload func(m *member, why string)) time.Dur
 	}
 	if plan.Admit {
 		m := f.asking[0].m
-		m.in, m.bytes, m.since, m.evicted = true, plan.Grant, now, f.asking[0].evicted
+		m.in, m.bytes, m.since = true, plan.Grant, now
 		m.says("")
 		f.answer(grant{bytes: plan.Grant})
 		if len(f.asking) > 0 {
@@ -440,13 +444,32 @@ func (f *Fleet) look(now time.Time, unload func(m *member, why string)) time.Dur
 
 // answer answers the first that asks. The lock is held.
 func (f *Fleet) answer(g grant) {
+	f.asking[0].m.evicted = f.asking[0].evicted
 	f.asking[0].granted <- g
 	f.asking = f.asking[1:]
 }
 
-// budget is what all models may take. The lock is held.
-func (f *Fleet) budget() int64 {
-	taken := int64(0)
+// doubt has the first that asks wait for those that are being loaded if it is not sure
+// how much of what is free will be theirs. The lock is held.
+func (f *Fleet) doubt(plan *resident.Actions, present []resident.Model) {
+	var loading []string
+	taken, coming := int64(0), int64(0)
+	for _, m := range present {
+		taken += m.Bytes
+		if m.Loading {
+			coming += m.Bytes
+			loading = append(loading, m.ID)
+		}
+	}
+	if plan.Admit && len(loading) > 0 && plan.Grant > max(f.budget(coming)-taken, 0) {
+		plan.Admit, plan.Grant, plan.Wait = false, 0, loading
+	}
+}
+
+// budget is what all models may take. Of what is reserved for them, so much may not be
+// taken yet. The lock is held.
+func (f *Fleet) budget(coming int64) int64 {
+	taken := -coming
 	for _, m := range f.all {
 		taken += m.bytes
 	}
@@ -485,12 +508,17 @@ func (f *Fleet) byID(id string) *member {
 // unload unloads a member. What is known of its agents stays known.
 func (f *Fleet) unload(ctx context.Context, m *member, why string) error {
 	f.remember(ctx, m)
-	err := m.Unload(ctx, why)
+	return m.Unload(ctx, why)
+}
+
+// dismiss unloads a member that is to leave, unless something else was ordered meanwhile.
+func (f *Fleet) dismiss(ctx context.Context, m *member, why string) {
+	f.remember(ctx, m)
+	_ = m.Yield(ctx, why) // its only error is ctx's
 	f.mu.Lock()
 	m.leaving = false
 	f.mu.Unlock()
 	f.changed()
-	return err
 }
 
 // bringBack loads models again that had left for one that then failed to load.
@@ -509,7 +537,7 @@ func (f *Fleet) bringBack() {
 	}
 	f.mu.Unlock()
 	for _, m := range back {
-		m.Start("The model that took its place could not be loaded.")
+		m.Wake("The model that took its place could not be loaded.")
 	}
 }
 
@@ -571,7 +599,7 @@ func (f *Fleet) Use(ctx context.Context, c Config) error {
 		return err
 	}
 	m.Start("It is to be the default model.")
-	err = m.await(ctx, func() bool { return m.status.State != infer.StateStarting })
+	err = m.settle(ctx)
 	if s := m.snapshot(); err == nil && s.State != infer.StateReady {
 		err = errors.New(strings.TrimSpace(s.Reason + " " + s.Hint))
 	}

@@ -221,7 +221,6 @@ func TestIdleModelsLeave(t *testing.T) {
 	f.changed()
 	require.Never(t, func() bool { return state(f, "m0").State != infer.StateReady }, 200*time.Millisecond, 10*time.Millisecond, "it has a request")
 	s.Close()
-	f.changed() // nothing else tells of it before the next look
 	reaches(t, f, "m0", infer.StateUnloaded)
 }
 

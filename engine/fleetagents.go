@@ -35,6 +35,12 @@ func (f *Fleet) remember(ctx context.Context, m *member) {
 // loaded says whether a member can be asked.
 func (m *member) loaded() bool { return m.snapshot().State == infer.StateReady }
 
+// away says whether what is known of a member's agents is what is remembered.
+func (m *member) away() bool {
+	s := m.snapshot().State
+	return s == infer.StateUnloaded || s == infer.StateDraining
+}
+
 // Agents lists those of all models, the last used first. Those of a model that is not
 // loaded are as they were when it was.
 func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
@@ -53,7 +59,7 @@ func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
 }
 
 func (f *Fleet) agentsOf(ctx context.Context, m *member) ([]infer.Agent, error) {
-	if m.snapshot().State == infer.StateUnloaded {
+	if m.away() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return slices.Clone(m.agents), nil
@@ -73,7 +79,7 @@ func (f *Fleet) Agent(ctx context.Context, id string) (infer.Agent, error) {
 
 // remembered returns an agent of a model that is not loaded.
 func (f *Fleet) remembered(m *member, id string) (infer.Agent, bool) {
-	if m.snapshot().State != infer.StateUnloaded {
+	if !m.away() {
 		return infer.Agent{}, false
 	}
 	f.mu.Lock()
@@ -110,10 +116,8 @@ func ofAgent[T any](ctx context.Context, f *Fleet, id string, do func(*member) (
 
 // awake has a member loaded, and waits for it.
 func (m *member) awake(ctx context.Context) error {
-	if m.snapshot().State == infer.StateUnloaded {
-		m.Start("One of its agents was asked for.")
-	}
-	return m.await(ctx, func() bool { return m.status.State != infer.StateStarting })
+	m.Wake("One of its agents was asked for.")
+	return m.settle(ctx)
 }
 
 // CreateAgent makes one of the default model.

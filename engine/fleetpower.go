@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,10 +48,24 @@ func (f *Fleet) Woke(ctx context.Context, asleep time.Duration) {
 	f.cfg.Log.Info("the machine has slept", "for", asleep.Round(time.Second).String())
 	for _, m := range f.members() {
 		if m.snapshot().State == infer.StateReady {
-			c, err := query[infer.Canary](ctx, m.Engine, wire.Query{Op: wire.OpCanary})
+			c, err := m.try(ctx)
 			f.cfg.Log.Info("the engine was tried after the sleep", "model", m.id, "deviation", c.Deviation, "err", err)
 		}
 	}
+}
+
+// tryWithin is how long a worker may take to show what it computes.
+const tryWithin = 30 * time.Second
+
+// try has the worker show what it computes. One that does not is replaced.
+func (e *Engine) try(ctx context.Context) (infer.Canary, error) {
+	within, cancel := context.WithTimeout(ctx, tryWithin)
+	defer cancel()
+	c, err := query[infer.Canary](within, e, wire.Query{Op: wire.OpCanary})
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		e.Restart("It did not answer after the machine had slept.")
+	}
+	return c, err
 }
 
 // climb goes up or down the ladder, and says when to look again; 0 is when something has
@@ -78,7 +93,7 @@ const retryScarce = 15 * time.Second
 
 // memory describes the budget. The lock is held.
 func (f *Fleet) memory() infer.Memory {
-	m := infer.Memory{Budget: f.budget(), Pressure: f.power.Pressure, Relief: reliefs[f.ladder.at], OnBattery: f.power.OnBattery}
+	m := infer.Memory{Budget: f.budget(0), Pressure: f.power.Pressure, Relief: reliefs[f.ladder.at], OnBattery: f.power.OnBattery}
 	for _, o := range f.all {
 		m.Taken += o.bytes
 	}
@@ -89,7 +104,7 @@ func (f *Fleet) memory() infer.Memory {
 func (e *Engine) trim(to resident.Rung) {
 	if l := e.roster.current(); l != nil {
 		if frame, err := wire.Append(nil, wire.KindTrim, wire.Trim{Idle: to >= resident.Evict, Caches: to >= resident.Shrink}); err == nil {
-			l.send(frame)
+			l.offer(frame) // a lock is held
 		}
 	}
 }

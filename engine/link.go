@@ -47,9 +47,11 @@ func (l *link) send(frame []byte) {
 // ping asks the worker whether it lives, unless too much waits to be sent already.
 func (l *link) ping() bool {
 	frame, err := wire.Append(nil, wire.KindPing, wire.Ping{})
-	if err != nil {
-		return false
-	}
+	return err == nil && l.offer(frame)
+}
+
+// offer is send for what may be left out: it does not wait.
+func (l *link) offer(frame []byte) bool {
 	select {
 	case l.out <- frame:
 		return true

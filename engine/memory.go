@@ -9,11 +9,14 @@ import (
 	"samovar/engine/models"
 )
 
-// reserve waits until there is room for the model, and holds it until the run ends.
+// reserve waits until there is room for the model with its settings, and holds it until
+// the run ends or they are others.
 func (e *Engine) reserve(ctx context.Context) error {
-	if e.cfg.Room == nil {
+	c := e.config()
+	if e.roomy(c.settings()) {
 		return nil
 	}
+	e.release()
 	asked := time.Now()
 	granted, err := e.cfg.Room(ctx, e.needs)
 	if err != nil {
@@ -24,16 +27,37 @@ func (e *Engine) reserve(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.reserved, e.granted = true, granted
+	e.reserved, e.reservedFor, e.granted = true, c.settings(), granted
 	e.status.Bytes, e.status.RoomTime = granted, time.Since(asked)
 	return nil
+}
+
+// release gives back what reserve holds.
+func (e *Engine) release() {
+	e.mu.Lock()
+	held := e.reserved
+	e.reserved, e.granted, e.status.Bytes = false, 0, 0
+	e.mu.Unlock()
+	if held {
+		e.cfg.Leave()
+	}
+}
+
+// roomy says whether room is held for a worker with those settings.
+func (e *Engine) roomy(s Settings) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cfg.Room == nil || e.reserved && e.reservedFor == s
 }
 
 // allowed is what the next worker may take; 0 is what there is.
 func (e *Engine) allowed() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.granted
+	if e.reserved {
+		return max(e.granted, 1) // no room at all is not the same as no limit
+	}
+	return 0
 }
 
 // needs implements Need: the model's size with as large a context as it can have.

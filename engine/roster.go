@@ -37,10 +37,10 @@ type roster struct {
 	pulse    wire.Pulse
 	// steps sums up the workers that are gone.
 	steps infer.Steps
-	// wanted is called when a request comes and there is no worker; nil does nothing. used
-	// is when one came or ended last.
-	wanted func()
-	used   time.Time
+	// wanted is called when a request comes and there is no worker, idle when the last one
+	// has ended, with the lock held; nil does nothing. used is when one came or ended last.
+	wanted, idle func()
+	used         time.Time
 }
 
 // When a request is taken for the cause of workers' deaths. After suspectDeaths in a
@@ -54,8 +54,8 @@ const (
 	maxResumes = 250
 )
 
-func newRoster(cfg admit.Config, wanted func()) *roster {
-	return &roster{wanted: wanted, poison: map[uint64]time.Time{}, gate: admit.New(cfg), streams: map[string]*stream{},
+func newRoster(cfg admit.Config, wanted, idle func()) *roster {
+	return &roster{wanted: wanted, idle: idle, poison: map[uint64]time.Time{}, gate: admit.New(cfg), streams: map[string]*stream{},
 		closed: &infer.Error{Code: infer.CodeStarting, Message: "The model is loading.", Hint: "Try again in a moment."}}
 }
 
@@ -255,6 +255,9 @@ func (r *roster) remove(s *stream) bool {
 	r.gate.Left(s.id)
 	if s.expiry != nil {
 		s.expiry.Stop()
+	}
+	if len(r.streams) == 0 && r.idle != nil {
+		r.idle()
 	}
 	return true
 }

@@ -82,6 +82,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 			return err
 		}
 	}
+	e.mu.Lock()
+	e.orders.over = true
+	e.mu.Unlock()
 	e.setState(infer.StateStopped, "", "")
 	return nil
 }
@@ -92,12 +95,16 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.prepareModel(ctx); err != nil {
 		return err
 	}
-	if err := e.reserve(ctx); err != nil {
-		return err
-	}
 	var deaths []time.Time
 	served := false
 	for {
+		if err := e.reserve(ctx); err != nil {
+			var tooMuch *failure
+			if errors.As(err, &tooMuch) && e.rollBack(err) {
+				continue
+			}
+			return err
+		}
 		start, before := time.Now(), e.roster.progressed()
 		w, err := e.start(ctx)
 		if err == nil {
@@ -172,6 +179,8 @@ type worker struct {
 	process *proc.Process
 	frames  *wire.Reader
 	model   infer.Model
+	// settings are those that it was started with.
+	settings Settings
 }
 
 // start spawns a worker and brings it to ready. The error is a *failure if
@@ -182,24 +191,30 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 		return nil, &failure{reason: "The engine's folder could not be made: " + sentence(err), err: err}
 	}
 	c := e.config()
+	if !e.roomy(c.settings()) {
+		return nil, planned{changedSettings}
+	}
 	p, err := proc.Start(proc.Spec{Path: e.cfg.WorkerPath, Env: env, Dir: e.cfg.StateDir})
 	if err != nil {
 		return nil, &failure{reason: "The engine could not be started: " + sentence(err), hint: "Install Samovar again.", err: err}
 	}
 	e.setPID(p.PID())
-	w := &worker{process: p, frames: wire.NewReader(p.Out)}
+	w := &worker{process: p, frames: wire.NewReader(p.Out), settings: c.settings()}
 	stopKilling := context.AfterFunc(ctx, p.Kill)
 	defer stopKilling()
 	if err := e.load(w, c); err != nil {
 		p.Stop(stopGrace)
 		e.setPID(0)
 		var f *failure
+		if now := e.config(); now.settings() != w.settings {
+			return nil, planned{changedSettings}
+		}
 		if errors.As(err, &f) {
 			return nil, f
 		}
 		return nil, dead(p, err)
 	}
-	e.proven(c)
+	e.proven(w.settings)
 	return w, nil
 }
 
@@ -295,7 +310,7 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 			<-stopped
 		}
 	}()
-	e.serving(func() { go w.process.Stop(stopGrace) })
+	e.serving(w.settings, func() { go w.process.Stop(stopGrace) })
 	l.watch.ping, l.watch.busy, l.watch.kill = l.ping, e.roster.busy, w.process.Kill
 	watched := make(chan struct{})
 	go func() {
@@ -389,9 +404,8 @@ func (e *Engine) setState(s infer.State, reason, hint string) {
 	e.mu.Lock()
 	e.move(s, reason, hint, cmp.Or(reason, "Samovar ends."))
 	e.status.WorkerPID, e.status.Progress = 0, 0
-	now := e.status
+	e.roster.close(refusal(e.status)) // with the lock, that nobody who comes in later is meant
 	e.mu.Unlock()
-	e.roster.close(refusal(now))
 }
 
 func (e *Engine) setProgress(f float64) {
