@@ -300,6 +300,45 @@ func anyOrders(t *testing.T, seed uint64) {
 	require.Zero(t, f.Overview().Memory.Taken)
 }
 
+// A fleet that ends leaves nobody waiting, whatever goes on.
+func TestTheEndInAnyOrder(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		cfg := fleetConfig(t, "good", "good", "good", "good")
+		more := cfg.Models[3]
+		cfg.Models = cfg.Models[:3]
+		cfg.Memory = need(t, cfg) + 1
+		f := NewFleet(cfg)
+		serving, end := context.WithCancel(context.Background())
+		served := make(chan error, 1)
+		go func() { served <- f.Serve(serving) }()
+		var group sync.WaitGroup
+		for i := range 8 {
+			rng := rand.New(rand.NewPCG(seed, uint64(i)))
+			group.Go(func() {
+				for j := range 20 {
+					if i < 4 {
+						anyOrder(context.Background(), f, rng, more)
+					} else {
+						anyRequest(context.Background(), t, f, rng, fmt.Sprint("r", i, "-", j))
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(seed) * 30 * time.Millisecond)
+		end()
+		require.NoError(t, <-served)
+		all := make(chan struct{})
+		go func() { defer close(all); group.Wait() }()
+		select {
+		case <-all:
+		case <-time.After(20 * time.Second):
+			require.Fail(t, "somebody waits", "%+v", f.Overview())
+		}
+		require.Zero(t, f.Overview().Memory.Taken)
+	}
+}
+
 // quiet requires that what is taken is what the models that are loaded take.
 func quiet(t *testing.T, f *Fleet) {
 	t.Helper()
