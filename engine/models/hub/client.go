@@ -21,8 +21,7 @@ const (
 	// longestAnswer bounds what is kept of an answer, in bytes. The largest lists, of
 	// repositories with thousands of files, have some 2 MiB.
 	longestAnswer = 16 << 20
-	// mostRedirects: renamed repositories take one, files two.
-	mostRedirects = 5
+	mostRedirects = 5 // a renamed repository takes one
 )
 
 // Options are a Client's. What is left out is usual.
@@ -44,8 +43,7 @@ type Client struct {
 	broken   error // the endpoint can't be used
 	token    string
 	agent    string
-	api      *http.Client // stays on the endpoint's host
-	files    *http.Client // leaves it, without the token
+	http     *http.Client
 }
 
 // New returns a client. It does nothing until it's asked.
@@ -71,103 +69,41 @@ func New(o Options) *Client {
 		c.endpoint = &url.URL{}
 	case c.endpoint.Host == "" || c.endpoint.Scheme != "https" && c.endpoint.Scheme != "http":
 		c.broken = errors.New("no http address")
+	case c.endpoint.User != nil:
+		c.broken = errors.New("it holds a password, which would be shown")
 	}
-	api, files := *o.Client, *o.Client
-	api.CheckRedirect, files.CheckRedirect = c.stay, c.leave
-	c.api, c.files = &api, &files
+	ours := *o.Client
+	ours.CheckRedirect = c.stay
+	c.http = &ours
 	return c
 }
 
 // Close lets go of idle connections, of the given http.Client as well.
-func (c *Client) Close() { c.api.CloseIdleConnections() }
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Endpoint returns the Hub's address, without a slash at its end.
 func (c *Client) Endpoint() string { return c.endpoint.String() }
 
-// home says whether an address is the Hub's own. The port counts, too: http.Client
-// would send the token to another port of the same host, and to hosts below it.
-func (c *Client) home(u *url.URL) bool {
-	return u.Scheme == c.endpoint.Scheme && strings.EqualFold(u.Host, c.endpoint.Host)
-}
-
 var (
 	errManyRedirects = errors.New("too many redirects")
 	errLeft          = errors.New("redirected to another host")
-	errPlain         = errors.New("redirected from https to http")
 )
 
-// stay follows a renamed repository, which is on the same host.
+// stay follows a renamed repository, which is on the same host. The scheme and the port
+// count, too: http.Client alone would send the token to another port of the same host,
+// and to hosts below it.
 func (c *Client) stay(req *http.Request, via []*http.Request) error {
 	if len(via) > mostRedirects {
 		return errManyRedirects
 	}
-	if !c.home(req.URL) {
+	if req.URL.Scheme != c.endpoint.Scheme || !strings.EqualFold(req.URL.Host, c.endpoint.Host) {
 		return errLeft
 	}
 	return nil
 }
 
-// leave follows a file to where it's stored, and leaves the token behind. The Referer,
-// too: it may hold a signature.
-func (c *Client) leave(req *http.Request, via []*http.Request) error {
-	req.Header.Del("Referer")
-	if len(via) > mostRedirects {
-		return errManyRedirects
-	}
-	if req.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https" {
-		return errPlain
-	}
-	if !c.home(req.URL) {
-		req.Header.Del("Authorization")
-	}
-	return nil
-}
-
-// Do sends a request for a file, of an address as of URL or of one elsewhere, and
-// follows its redirects. The token goes along on the Hub's own host only. Any answer but
-// a 2xx is an *Error with its Status; what is returned must be closed. That a body stalls
-// is for the caller to notice.
-func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	if c.broken != nil {
-		return nil, c.misconfigured()
-	}
-	req = req.Clone(req.Context())
-	c.sign(req)
-	if req.Header.Get("Accept-Encoding") == "" {
-		req.Header.Set("Accept-Encoding", "identity") // ranges count the file's own bytes
-	}
-	resp, err := c.files.Do(req)
-	if err != nil {
-		return nil, c.unanswered(req.Context(), req.URL, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		defer resp.Body.Close()
-		return nil, c.refusal(resp, c.subject(req.URL))
-	}
-	return resp, nil
-}
-
-// subject names, for people, what a file's address is about.
-func (c *Client) subject(u *url.URL) about {
-	if c.home(u) {
-		path := strings.TrimPrefix(strings.TrimPrefix(u.Path, c.endpoint.Path), "/")
-		if id, file, ok := strings.Cut(path, "/resolve/"); ok && validID(id) {
-			rev, file, _ := strings.Cut(file, "/")
-			return about{id: id, rev: rev, file: file}
-		}
-	}
-	return about{file: u.Path[strings.LastIndexByte(u.Path, '/')+1:]}
-}
-
-func (c *Client) sign(req *http.Request) {
-	req.Header.Set("User-Agent", c.agent)
-	req.Header.Del("Authorization")
-	if c.token != "" && c.home(req.URL) {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
-}
-
-// ask puts a question to the API and decodes the answer. path is escaped.
+// ask puts a question to the API and decodes the answer, unless that is to be nil. path
+// is escaped.
 func (c *Client) ask(ctx context.Context, path string, query url.Values, what about, answer any) error {
 	if c.broken != nil {
 		return c.misconfigured()
@@ -178,11 +114,14 @@ func (c *Client) ask(ctx context.Context, path string, query url.Values, what ab
 	if err != nil {
 		return c.nonsense(0, err)
 	}
-	c.sign(req)
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.api.Do(req)
+	req.Header.Set("User-Agent", c.agent)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.unanswered(ctx, req.URL, err)
+		return c.unanswered(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -190,10 +129,13 @@ func (c *Client) ask(ctx context.Context, path string, query url.Values, what ab
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer+1))
 	if err != nil {
-		return c.unanswered(ctx, req.URL, err)
+		return c.unanswered(ctx, err)
 	}
 	if len(body) > longestAnswer {
 		return c.nonsense(resp.StatusCode, fmt.Errorf("more than %d bytes", longestAnswer))
+	}
+	if answer == nil {
+		return nil
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return c.nonsense(resp.StatusCode, err)

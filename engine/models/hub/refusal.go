@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,18 +16,14 @@ import (
 
 // about is what a question was about, for the message if it's refused.
 type about struct {
-	id, rev, file string
+	id, rev string
 }
 
 func (a about) String() string {
-	switch {
-	case a.id == "" && a.file == "":
+	if a.id == "" {
 		return "the list of models"
-	case a.id == "":
-		return a.file
-	default:
-		return a.id
 	}
+	return a.id
 }
 
 const (
@@ -41,16 +38,16 @@ const (
 	drained = 64 << 10
 )
 
-// refusal says why the Hub, or the storage behind it, didn't answer with what it was
-// asked for. The Hub's own texts aren't repeated: they name its Python client.
+// refusal says why the Hub didn't answer with what it was asked for. Its own texts aren't
+// repeated: they are for users of its Python client.
 func (c *Client) refusal(resp *http.Response, what about) *Error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, drained))
 	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now())}
 	code := resp.Header.Get("X-Error-Code")
 	if code != "" || resp.Header.Get("X-Error-Message") != "" {
-		e.Err = fmt.Errorf("%s: %.200q", resp.Status, code+" "+resp.Header.Get("X-Error-Message"))
+		e.Err = fmt.Errorf("%.200q", code+" "+resp.Header.Get("X-Error-Message"))
 	}
-	host := resp.Request.URL.Host
+	host, says := c.endpoint.Host, strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
 	switch status := resp.StatusCode; {
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Message, e.Hint = RateLimited, host+" has had too many requests from here.", hintLater
@@ -61,34 +58,23 @@ func (c *Client) refusal(resp *http.Response, what about) *Error {
 			e.Hint += " With a token the limits are higher: " + hintToken + "."
 		}
 	case status >= 500 || status == http.StatusRequestTimeout:
-		e.Kind, e.Message, e.Hint = Unreachable, fmt.Sprintf("%s has a problem (%s).", host, resp.Status), hintLater
-	case !c.home(resp.Request.URL):
-		c.refusedElsewhere(e, host, what)
+		e.Kind, e.Message, e.Hint = Unreachable, fmt.Sprintf("%s has a problem (%s).", host, says), hintLater
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		c.unauthorised(e, code, resp.Request.Header.Get("Authorization") != "", what)
+		c.unauthorised(e, code, what)
 	case status == http.StatusNotFound || status == http.StatusGone:
 		c.missing(e, code, what)
 	default:
-		e.Kind, e.Message, e.Hint = BadAnswer, fmt.Sprintf("%s answered %s to a question about %s.", host, resp.Status, what), hintLater
+		e.Kind, e.Message, e.Hint = BadAnswer, fmt.Sprintf("%s answered %s to a question about %s.", host, says, what), hintLater
 	}
 	return e
 }
 
-// refusedElsewhere is by storage: what it forbids is a link that has expired.
-func (c *Client) refusedElsewhere(e *Error, host string, what about) {
-	switch e.Status {
-	case http.StatusNotFound, http.StatusGone:
-		e.Kind, e.Message, e.Hint = NotFound, fmt.Sprintf("%s isn't at %s.", what, host), "Check the address."
-	default:
-		e.Kind = BadAnswer
-		e.Message, e.Hint = fmt.Sprintf("%s refused the link to %s (%d).", host, what, e.Status), "Try again: links expire."
-	}
-}
-
-func (c *Client) unauthorised(e *Error, code string, token bool, what about) {
-	page := c.Endpoint() + "/" + what.id
+// unauthorised is for 401 and 403. With a token that is valid, what doesn't exist is 404,
+// and with one that isn't what is gated is 401.
+func (c *Client) unauthorised(e *Error, code string, what about) {
+	page, token := c.Endpoint()+"/"+what.id, c.token != ""
 	switch {
-	case code == "GatedRepo" && e.Status == http.StatusForbidden, code != "RepoNotFound" && e.Status == http.StatusForbidden && token:
+	case e.Status == http.StatusForbidden && token:
 		e.Kind, e.Message = Gated, fmt.Sprintf("%s is gated.", what)
 		e.Hint = fmt.Sprintf("Accept its licence at %s, with the account that the token belongs to; some owners must agree first.", page)
 	case code == "GatedRepo" && token:
@@ -98,7 +84,6 @@ func (c *Client) unauthorised(e *Error, code string, token bool, what about) {
 		e.Kind, e.Message = Gated, fmt.Sprintf("%s is gated.", what)
 		e.Hint = fmt.Sprintf("Accept its licence at %s, then %s.", page, hintToken)
 	case token && code != "RepoNotFound":
-		// With a token that is valid, what is missing is 404.
 		e.Kind, e.Message = Gated, "The Hub doesn't accept the token."
 		e.Hint = fmt.Sprintf("Make another at %s/settings/tokens, then %s.", c.Endpoint(), hintToken)
 	default:
@@ -112,9 +97,6 @@ func (c *Client) missing(e *Error, code string, what about) {
 	case code == "RevisionNotFound":
 		e.Message = fmt.Sprintf("%s has no revision %q.", what, what.rev)
 		e.Hint = fmt.Sprintf("See %s/%s/tree/main for its branches.", c.Endpoint(), what.id)
-	case code == "EntryNotFound" && what.file != "":
-		e.Message = fmt.Sprintf("%s has no file %q.", what, what.file)
-		e.Hint = fmt.Sprintf("See %s/%s/tree/main for its files.", c.Endpoint(), what.id)
 	default:
 		e.noRepo = true
 		e.Message = fmt.Sprintf("%s isn't on the Hub, or it's private.", what)
@@ -127,19 +109,20 @@ func (c *Client) missing(e *Error, code string, what about) {
 
 // unanswered is for requests that got no answer, or no whole one. A caller who gave up
 // gets back their own reason.
-func (c *Client) unanswered(ctx context.Context, asked *url.URL, err error) error {
+func (c *Client) unanswered(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
-		err = wrapped.Err // without the address, which may be signed
+		err = wrapped.Err // without the address: the endpoint's may hold a password
 	}
-	host := asked.Host
+	host := c.endpoint.Host
+	var late net.Error
 	switch {
-	case errors.Is(err, errLeft), errors.Is(err, errPlain), errors.Is(err, errManyRedirects):
+	case errors.Is(err, errLeft), errors.Is(err, errManyRedirects):
 		return c.nonsense(0, err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout():
 		return &Error{Kind: Unreachable, Message: fmt.Sprintf("%s didn't answer within %s.", host, patience), Hint: hintNet, Err: err}
 	default:
 		return &Error{Kind: Unreachable, Message: host + " can't be reached.", Hint: hintNet, Err: err}

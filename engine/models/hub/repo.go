@@ -64,6 +64,15 @@ func (c *Client) repo(ctx context.Context, id, revision string) (Repo, error) {
 	return r, nil
 }
 
+// Access asks whether the files of a repository may be fetched: for a gated one, which
+// Repo lists to anybody, it says what to do first.
+func (c *Client) Access(ctx context.Context, id string) error {
+	if !validID(id) {
+		return badRef(id, "It isn't of the form owner/repo.")
+	}
+	return c.ask(ctx, "/api/models/"+id+"/auth-check", nil, about{id: id}, nil)
+}
+
 // URL returns the address of a file, at the repository's commit. It's the Hub's and
 // stays the same; where it redirects to doesn't.
 func (c *Client) URL(r Repo, f File) string {
@@ -117,10 +126,16 @@ func (m model) repo() (Repo, error) {
 	return r, nil
 }
 
+// largestFile is in bytes, and more than any: so that sums of sizes stay numbers.
+const largestFile = 1 << 48
+
 func (s sibling) file() File {
-	f := File{Path: s.Path, Size: max(s.Size, 0)}
+	size := s.Size
 	if s.LFS != nil {
-		f.Size = max(s.LFS.Size, 0) // in some answers the other one is the pointer's
+		size = s.LFS.Size // in some answers the other one is the pointer's
+	}
+	f := File{Path: s.Path, Size: min(max(size, 0), largestFile)}
+	if s.LFS != nil {
 		if digest := strings.ToLower(s.LFS.SHA256); digestForm.MatchString(digest) {
 			f.SHA256 = digest
 		}

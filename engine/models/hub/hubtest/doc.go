@@ -10,7 +10,8 @@
 // What it answers is modelled on recorded answers of the real Hub (package hub's doc says
 // which), not on package hub, so that one checks the other:
 //
-//   - /api/models, /api/models/{id} and /api/models/{id}/revision/{rev}
+//   - /api/models, /api/models/{id} /api/models/{id}/revision/{rev}, and
+//     /api/models/{id}/auth-check
 //   - /{id}/resolve/{rev}/{path}: a file in LFS is a 302 to the CDN, a small one a 307 to
 //     /api/resolve-cache on the same host
 //   - the Hub is at 127.0.0.1 and the CDN at localhost, so that a client takes them for

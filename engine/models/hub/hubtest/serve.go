@@ -78,6 +78,8 @@ func (h *Hub) serveHub(plain http.ResponseWriter, r *http.Request) {
 		}
 	case len(p) == 4 && at == API:
 		h.model(w, s, p[2]+"/"+p[3], mainBranch)
+	case len(p) == 5 && at == API && p[4] == "auth-check":
+		h.check(w, s, p[2]+"/"+p[3])
 	case len(p) == 6 && at == API && p[4] == "revision":
 		h.model(w, s, p[2]+"/"+p[3], p[5])
 	case len(p) >= 5 && p[2] == "resolve":
@@ -221,6 +223,17 @@ func (h *Hub) model(w http.ResponseWriter, s seen, id, rev string) {
 	answer := r.json(commit, true, s.URL.Query().Get("blobs") == "true")
 	h.mu.Unlock()
 	writeJSON(w, http.StatusOK, answer)
+}
+
+// check says whether files may be fetched.
+func (h *Hub) check(w http.ResponseWriter, s seen, id string) {
+	if h.wrong(w, s, API, id, "") {
+		return
+	}
+	if _, _, _, ok := h.open(w, s, id, mainBranch, true); ok {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(w, "OK")
+	}
 }
 
 // json is the API's answer about a repository, with the fields of the real one.
