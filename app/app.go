@@ -64,6 +64,10 @@ func run(ctx context.Context, p Process) error {
 	case cmdPS, cmdStart, cmdStop, cmdUnload, cmdRestart, cmdPin, cmdUnpin:
 		return control(ctx, p, inv, settings)
 	}
+	switch inv.command {
+	case cmdModels, cmdPull, cmdRemove, cmdSearch:
+		return modelsCommand(ctx, p, inv, settings, where)
+	}
 	if inv.agents != (agentsCall{}) {
 		return agents(ctx, p, inv, settings)
 	}

@@ -100,14 +100,14 @@ func TestChooseModel(t *testing.T) {
 	where, err := paths.In(t.TempDir())
 	require.NoError(t, err)
 
-	guide, err := chooseModel(config.Settings{Model: "guide"}, where)
+	guide, err := chooseModel(t.Context(), config.Settings{Model: "guide"}, where, nil)
 	require.NoError(t, err)
 	require.Equal(t, "guide", guide.ID)
 	path, err := guide.Prepare(t.Context(), func(float64) {})
 	require.NoError(t, err)
 	require.FileExists(t, path)
 
-	shape, err := chooseModel(config.Settings{Shape: "tiny"}, where)
+	shape, err := chooseModel(t.Context(), config.Settings{Shape: "tiny"}, where, nil)
 	require.NoError(t, err)
 	require.Equal(t, "shape-tiny", shape.ID)
 	require.Contains(t, shape.Aliases, "tiny")
@@ -116,7 +116,7 @@ func TestChooseModel(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1.0, furthest)
 
-	file, err := chooseModel(config.Settings{Model: made}, where)
+	file, err := chooseModel(t.Context(), config.Settings{Model: made}, where, nil)
 	require.NoError(t, err)
 	require.Equal(t, made, file.Path)
 	require.Equal(t, "shape-tiny", file.ID)
@@ -125,7 +125,7 @@ func TestChooseModel(t *testing.T) {
 	for name, s := range map[string]config.Settings{
 		"no such shape": {Shape: "7t"}, "no such file": {Model: "/nonexistent/m.gguf"}, "a folder": {Model: t.TempDir()},
 	} {
-		_, err := chooseModel(s, where)
+		_, err := chooseModel(t.Context(), s, where, nil)
 		require.Error(t, err, name)
 		require.Equal(t, exitUsage, exitCode(err), name)
 	}

@@ -73,7 +73,7 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // it takes to answer and to be ready, and how much of it is loading the model.
 func coldStart(ctx context.Context, s config.Settings, where paths.Paths) (live, ready, load time.Duration, err error) {
 	// What is made once, such as a shape's file, is no part of a start.
-	model, err := chooseModel(s, where)
+	model, err := knownModel(ctx, s, where)
 	if err != nil {
 		return 0, 0, 0, err
 	}

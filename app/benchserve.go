@@ -31,7 +31,7 @@ type served struct {
 // serveForBench serves the model on a port of its own, in folders of its own,
 // while measure runs. What is kept is as keep says.
 func serveForBench(ctx context.Context, s config.Settings, where paths.Paths, keep engine.Keep, progress *progress, measure func(served) error) (err error) {
-	model, err := chooseModel(s, where)
+	model, err := knownModel(ctx, s, where)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,10 @@ type commandLine struct {
 	Restart modelOrder   `cmd:"" help:"Have another engine take over: requests wait for it and go on there."`
 	Pin     pinOrder     `cmd:"" help:"Keep a model in memory, whatever others need."`
 	Unpin   pinOrder     `cmd:"" help:"Let go of it."`
+	Models  modelsFlags  `cmd:"" help:"List the models on this machine, and those that would suit it."`
+	Pull    namedFlags   `cmd:"" help:"Download a model, or go on with a download."`
+	RM      namedFlags   `cmd:"" name:"rm" help:"Delete a model that was downloaded, or cancel its download."`
+	Search  searchFlags  `cmd:"" help:"Look for models on the Hugging Face Hub."`
 	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
@@ -38,7 +42,7 @@ type commandLine struct {
 }
 
 type modelFlags struct {
-	Model    string `placeholder:"guide|FILE" help:"The built-in guide, or a .gguf file."`
+	Model    string `placeholder:"NAME|FILE" help:"The built-in guide, the name of a model that is here (samovar models), or a .gguf file."`
 	Shape    string `placeholder:"NAME" help:"Instead of a model: one with random weights, made on the spot, to measure with."`
 	Ctx      string `placeholder:"TOKENS" help:"Context size; 0 is the model's own."`
 	KV       string `name:"kv" placeholder:"TYPE" help:"Type of the KV cache."`
@@ -114,6 +118,10 @@ const (
 	cmdVersion     = "version"
 	cmdDoctor      = "doctor"
 	cmdAgents      = "agents"
+	cmdModels      = "models"
+	cmdPull        = "pull"
+	cmdRemove      = "rm"
+	cmdSearch      = "search"
 	cmdPS          = "ps"
 	cmdStart       = "start"
 	cmdStop        = "stop"
@@ -181,6 +189,8 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 	orders := map[string]modelOrder{
 		cmdStart: cl.Start, cmdStop: cl.Stop, cmdUnload: cl.Unload, cmdRestart: cl.Restart,
 		cmdPin: {cl.Pin.controlFlags, cl.Pin.Name}, cmdUnpin: {cl.Unpin.controlFlags, cl.Unpin.Name},
+		cmdModels: {controlFlags(cl.Models), ""}, cmdPull: {controlFlags(cl.Pull.modelsFlags), cl.Pull.Name},
+		cmdRemove: {controlFlags(cl.RM.modelsFlags), cl.RM.Name}, cmdSearch: {controlFlags{JSON: cl.Search.JSON}, cl.Search.Query},
 	}
 	return invocation{
 		command: command,
@@ -239,9 +249,6 @@ func unknownCommand(node *kong.Node, args []string) error {
 // planned are the commands that the built-in guide tells people of and that
 // come later, with what to do until then.
 var planned = map[string]string{
-	"pull":   "download a GGUF file and give its path to samovar serve --model",
-	"models": "ask GET /v1/models what is served",
-	"rm":     "delete the model's file",
 	"launch": "set the tool's base URL as the README says",
 }
 

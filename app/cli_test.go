@@ -79,7 +79,7 @@ func TestWrongCommandLines(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"pull", "qwen"}, []string{`"pull"`, "not in this version yet", "--model", "serve", "version", "bench"}},
+		{[]string{"launch", "claude"}, []string{`"launch"`, "not in this version yet", "base URL", "serve", "version", "bench"}},
 		{[]string{"fly"}, []string{`"fly"`, "serve", "version", "bench"}},
 		{[]string{"serv"}, []string{`did you mean "serve"`}},
 		{[]string{"bench"}, []string{"decode", "--help"}},

@@ -146,7 +146,7 @@ func examine(ctx context.Context, p Process, inv invocation, progress *progress)
 	progress.show("looking at folders, address and memory")
 	found.disks(where)
 	found.addr = knock(ctx, s.Addr)
-	found.model, found.notMade, found.memory, found.modelErr, found.memoryErr = weigh(s, where)
+	found.model, found.notMade, found.memory, found.modelErr, found.memoryErr = weigh(ctx, s, where)
 
 	found.kept, found.keptErr = checkup.KeptKV(ctx, where.KeptDir(), inv.repair, func(store string, done, total int64) {
 		progress.show(fmt.Sprintf("reading kept KV %s: %d %%", store, 100*done/max(total, 1)))
@@ -266,8 +266,8 @@ func askHealth(ctx context.Context, addr string) *health {
 }
 
 // weigh asks what the model of the settings takes.
-func weigh(s config.Settings, where paths.Paths) (name string, notMade bool, m checkup.Memory, modelErr, memoryErr error) {
-	model, err := chooseModel(s, where)
+func weigh(ctx context.Context, s config.Settings, where paths.Paths) (name string, notMade bool, m checkup.Memory, modelErr, memoryErr error) {
+	model, err := knownModel(ctx, s, where)
 	if err != nil {
 		return "", false, m, err, nil
 	}

@@ -15,19 +15,23 @@ import (
 	"samovar/app/paths"
 	"samovar/app/power"
 	"samovar/engine"
+	"samovar/engine/models/guide"
 )
 
 // fleetBuilder makes of settings what an engine.Fleet needs.
 type fleetBuilder struct {
+	where   paths.Paths
+	library *library
+	log     *slog.Logger
+	// mu guards settings: reload changes them while find reads them.
+	mu       sync.Mutex
 	settings config.Settings
-	where    paths.Paths
-	log      *slog.Logger
 	// base is what all models have in common, once fleet has made it.
 	base engine.Config
 }
 
 // fleet checks what can be checked at once, and makes no folders.
-func (b *fleetBuilder) fleet() (engine.FleetConfig, error) {
+func (b *fleetBuilder) fleet(ctx context.Context) (engine.FleetConfig, error) {
 	s := b.settings
 	template, err := readTemplate(s.ChatTemplate)
 	if err != nil {
@@ -40,13 +44,13 @@ func (b *fleetBuilder) fleet() (engine.FleetConfig, error) {
 	if s.Unload == config.UnloadAuto {
 		cfg.Idle, cfg.IdleOnBattery = config.UnloadNever, config.UnloadOnBattery
 	}
-	main, err := b.model(s)
+	main, err := b.model(ctx, s)
 	if err != nil {
 		return cfg, err
 	}
 	cfg.Models = []engine.Config{main}
 	for _, name := range s.Models {
-		more, err := b.model(named(s, name))
+		more, err := b.model(ctx, named(s, name))
 		if err != nil {
 			return cfg, err
 		}
@@ -74,8 +78,8 @@ func named(s config.Settings, name string) config.Settings {
 }
 
 // model returns the configuration of the settings' model.
-func (b *fleetBuilder) model(s config.Settings) (engine.Config, error) {
-	file, err := chooseModel(s, b.where)
+func (b *fleetBuilder) model(ctx context.Context, s config.Settings) (engine.Config, error) {
+	file, err := chooseModel(ctx, s, b.where, b.library)
 	if err != nil {
 		return engine.Config{}, err
 	}
@@ -93,6 +97,26 @@ func (b *fleetBuilder) model(s config.Settings) (engine.Config, error) {
 func workerSettings(s config.Settings) engine.Settings {
 	s = tune(s)
 	return engine.Settings{ContextTokens: s.ContextTokens, KVType: s.KVType, KVBytes: s.KVBytes, Threads: s.Threads}
+}
+
+// find implements engine.FleetConfig.Find: a model that is here, and none of the fleet's.
+func (b *fleetBuilder) find(ctx context.Context, name string) (engine.Config, bool) {
+	m, ok := b.library.Find(ctx, name)
+	if !ok || m.Problem != "" || m.Path == "" && m.Name != guide.Name {
+		return engine.Config{}, false
+	}
+	b.mu.Lock()
+	s := b.settings
+	b.mu.Unlock()
+	c, err := b.model(ctx, named(s, m.Name))
+	if err == nil {
+		err = b.folder(&c)
+	}
+	if err != nil {
+		b.log.Warn("a model that is here cannot be served", "model", name, "err", err)
+		return engine.Config{}, false
+	}
+	return c, true
 }
 
 // folders makes the folders that models need, each worker its own.
@@ -126,44 +150,42 @@ func keepSettings(s config.Settings, where paths.Paths) (engine.Keep, error) {
 	return engine.Keep{Dir: dir, Quota: s.KeepQuota, Daily: s.KeepDaily, Memory: s.KeepMemory}, err
 }
 
-// reload applies what of new settings can be applied while requests run, and returns what
-// is in force then.
-func (b fleetBuilder) reload(ctx context.Context, s config.Settings, fleet *engine.Fleet) fleetBuilder {
+// reload applies what of new settings can be applied while requests run.
+func (b *fleetBuilder) reload(ctx context.Context, s config.Settings, fleet *engine.Fleet) {
 	b.log.Info("the settings were read again")
 	before := b.settings
-	next := b
-	next.settings = s
 	rest := s
 	if s.Model != before.Model || s.Shape != before.Shape {
-		c, err := next.model(s)
+		c, err := b.model(ctx, s)
 		if err == nil {
-			err = next.folder(&c)
+			err = b.folder(&c)
 		}
 		if err == nil {
 			err = fleet.Use(ctx, c)
 		}
 		if err != nil {
 			b.log.Error("the new model cannot be used; the one before stays", "err", err)
-			next.settings.Model, next.settings.Shape = before.Model, before.Shape
+			s.Model, s.Shape = before.Model, before.Shape
 		}
 	}
-	main := next.settings
-	for i, of := range append([]config.Settings{main}, others(main)...) {
-		file, err := chooseModel(of, b.where)
+	for _, of := range append([]config.Settings{s}, others(s)...) {
+		file, err := chooseModel(ctx, of, b.where, b.library)
 		if err == nil {
 			err = fleet.Apply(file.ID, workerSettings(of))
 		}
 		if err != nil {
-			b.log.Error("the settings of a model could not be applied", "number", i, "err", err)
+			b.log.Error("the settings of a model could not be applied", "model", of.Model, "err", err)
 		}
 	}
+	b.mu.Lock()
+	b.settings = s
+	b.mu.Unlock()
 	// What is left to compare needs a new start.
 	rest.Model, rest.Shape = before.Model, before.Shape
 	rest.ContextTokens, rest.KVType, rest.KVBytes, rest.Threads = before.ContextTokens, before.KVType, before.KVBytes, before.Threads
 	if !reflect.DeepEqual(rest, before) {
 		b.log.Warn("some settings have changed that need a new start of samovar")
 	}
-	return next
 }
 
 // others are the settings of the models beside the default one.

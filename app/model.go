@@ -20,13 +20,22 @@ import (
 // chooseModel names the model that the settings ask for. It checks what can be
 // checked at once, so that a wrong name or path fails before anything starts.
 // The file may have to be made first, which takes from milliseconds (guide) to
-// a minute (big shapes): the engine does that in the background.
-func chooseModel(s config.Settings, p paths.Paths) (engine.ModelFile, error) {
+// a minute (big shapes): the engine does that in the background. Without a library, no
+// model is known by its name.
+func chooseModel(ctx context.Context, s config.Settings, p paths.Paths, l *library) (engine.ModelFile, error) {
 	switch {
 	case s.Shape != "":
 		return chooseShape(s.Shape, p)
 	case config.ModelIsPath(s.Model):
 		return chooseFile(s.Model)
+	case s.Model != guide.Name:
+		if _, err := os.Stat(s.Model); err == nil { // whatever it is called
+			return chooseFile(s.Model)
+		}
+		if l == nil {
+			return engine.ModelFile{}, usageError{fmt.Errorf("the model %q is not known here", s.Model)}
+		}
+		return l.choose(ctx, s.Model)
 	default:
 		return engine.ModelFile{
 			ID:      s.Model,

@@ -25,8 +25,13 @@ import (
 // serve checks what can be checked at once, opens the port, and only then does
 // what takes time: health answers while the model is still being made.
 func serve(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) (err error) {
-	build := fleetBuilder{settings: s, where: where, log: log}
-	cfg, err := build.fleet()
+	lib, err := openLibrary(s, where, p.LookupEnv, log)
+	if err != nil {
+		return err
+	}
+	defer lib.close()
+	build := &fleetBuilder{settings: s, where: where, library: lib, log: log}
+	cfg, err := build.fleet(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,8 +55,10 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 	if cfg, err = build.folders(cfg); err != nil {
 		return err
 	}
+	cfg.Find = build.find
 	fleet := engine.NewFleet(cfg)
-	api := server.New(server.Options{Engine: fleet, Version: engine.BuildVersion(), Log: log})
+	lib.fleet = fleet
+	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Version: engine.BuildVersion(), Log: log})
 	announce(p.Stderr, log, s, inv, cfg.Models[0].Model.ID, ln.Addr())
 	defer reloadOnHangup(ctx, p, inv, build, fleet)()
 	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, func(ctx context.Context) error {
@@ -68,7 +75,7 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 // returns is called. Those of the models' workers are applied; requests wait for the next
 // ones. Another model takes the place of the default one once it is loaded. Of the other
 // settings it says that they need a restart.
-func reloadOnHangup(ctx context.Context, p Process, inv invocation, build fleetBuilder, fleet *engine.Fleet) (stop func()) {
+func reloadOnHangup(ctx context.Context, p Process, inv invocation, build *fleetBuilder, fleet *engine.Fleet) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -80,7 +87,7 @@ func reloadOnHangup(ctx context.Context, p Process, inv invocation, build fleetB
 				build.log.Error("the settings are wrong, and stay as they were", "err", err)
 				continue
 			}
-			build = build.reload(ctx, s, fleet)
+			build.reload(ctx, s, fleet)
 		}
 	})
 	return func() {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,11 +80,11 @@ var Keys = []Key{
 		apply: applyAddr},
 	{Name: "addr_file", Kind: Text, Allowed: "a file to write", IsPath: true,
 		apply: text(func(s *Settings) *string { return &s.AddrFile })},
-	{Name: "model", Kind: Text, Default: "guide", Allowed: `"guide" or the path of a .gguf file`, IsPath: true,
+	{Name: "model", Kind: Text, Default: "guide", Allowed: `"guide", the name of a model (samovar models), or the path of a .gguf file`, IsPath: true,
 		apply: applyModel},
 	{Name: "shape", Kind: Text, Allowed: "the name of a shape, such as 0.5b",
 		apply: text(func(s *Settings) *string { return &s.Shape })},
-	{Name: "models", Kind: Text, Allowed: `more models, separated by commas: "guide", paths of .gguf files, shape-NAME`,
+	{Name: "models", Kind: Text, Allowed: `more models, separated by commas: names, paths of .gguf files, shape-NAME`,
 		apply: applyModels},
 	{Name: "pinned", Kind: Text, Allowed: "names of models, separated by commas",
 		apply: list(func(s *Settings) *[]string { return &s.Pinned })},
@@ -145,7 +146,10 @@ func keyNamed(name string) (Key, bool) {
 
 // ModelIsPath says whether a model is named by the path of its file.
 func ModelIsPath(model string) bool {
-	return strings.ContainsAny(model, `/\`) || strings.HasSuffix(strings.ToLower(model), ".gguf")
+	if !strings.HasSuffix(strings.ToLower(model), ".gguf") {
+		return strings.HasPrefix(model, ".") || strings.HasPrefix(model, "~") || filepath.IsAbs(model)
+	}
+	return !strings.Contains(model, ":") || filepath.IsAbs(model) // owner/repo:file.gguf is a name
 }
 
 func text(field func(*Settings) *string) func(*Settings, string) error {
@@ -215,24 +219,26 @@ func oneOf(field func(*Settings) *string, allowed []string) func(*Settings, stri
 }
 
 func applyModel(s *Settings, value string) error {
-	if value != "guide" && !ModelIsPath(value) {
+	if !isModel(value) {
 		return errNotAllowed
 	}
 	s.Model = value
 	return nil
 }
 
+// isModel says whether that may be a model's name, or is a path.
+func isModel(text string) bool {
+	return text != "" && (ModelIsPath(text) || !strings.ContainsAny(text, " \t\r\n,"))
+}
+
 // ShapePrefix begins the names of models with random weights.
 const ShapePrefix = "shape-"
 
 func applyModels(s *Settings, value string) error {
-	names := split(value)
-	for _, name := range names {
-		if shape, ok := strings.CutPrefix(name, ShapePrefix); name != "guide" && !ModelIsPath(name) && (!ok || shape == "") {
-			return errNotAllowed
-		}
+	s.Models = split(value)
+	if len(s.Models) == 0 || slices.ContainsFunc(s.Models, func(m string) bool { return !isModel(m) }) {
+		return errNotAllowed
 	}
-	s.Models = names
 	return nil
 }
 

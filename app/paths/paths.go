@@ -45,7 +45,10 @@ func In(dataDir string) (Paths, error) {
 func (p Paths) SettingsFile() string { return filepath.Join(p.config, settingsName) }
 
 // Models is where model files are kept.
-func (p Paths) Models() (string, error) { return private(filepath.Join(p.data, "models")) }
+func (p Paths) Models() (string, error) { return private(p.ModelsDir()) }
+
+// ModelsDir is the folder of Models, made or not.
+func (p Paths) ModelsDir() string { return filepath.Join(p.data, "models") }
 
 // Shapes is where random-weight models are made: they can be made again.
 func (p Paths) Shapes() (string, error) { return private(p.ShapesDir()) }

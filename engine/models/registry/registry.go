@@ -278,7 +278,11 @@ func (r *Registry) Remove(ctx context.Context, name string) (freed int64, err er
 
 func (r *Registry) delete(repo string, f File) (int64, error) {
 	if repo != "" {
-		return r.cache.Remove(repo, f.Name)
+		n, err := r.cache.Remove(repo, f.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return n, err
 	}
 	err := os.Remove(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
