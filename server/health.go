@@ -27,9 +27,13 @@ func (s *Server) snapshot() snapshot {
 	return now
 }
 
-// root tells a person, and clients that knock before they begin, that we are
-// here.
+// root shows a browser the dashboard, and tells clients that knock before they begin that
+// we are here.
 func (s *Server) root(c echo.Context) error {
+	c.Response().Header().Add("Vary", "Accept")
+	if served, err := s.page(c); served {
+		return err
+	}
 	return s.writeJSON(c, http.StatusOK, map[string]string{"name": "samovar", "version": s.opts.Version})
 }
 

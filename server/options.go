@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -32,6 +33,8 @@ type Options struct {
 	Engine Engine
 	// Library knows the models on this machine; without one there are no routes for it.
 	Library control.Library
+	// Page holds the dashboard: index.html, and assets in a folder. Nil is none.
+	Page    fs.FS
 	Version string
 	Log     *slog.Logger
 

@@ -29,6 +29,7 @@ func (s *Server) newEcho() *echo.Echo {
 	e.POST("/v1/messages", s.generate("anthropic", decodeMessages))
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
 	s.registerAgents(e)
+	s.registerPage(e)
 	if s.opts.Library != nil {
 		s.registerOllama(e, s.opts.Library)
 	}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// pagePolicy lets the dashboard load its own files and ask this server, and nothing else.
+// Svelte sets styles by attribute, which style-src must let through.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// indexName is the page itself.
+const indexName = "index.html"
+
+// registerPage serves the dashboard's files, if there are any.
+func (s *Server) registerPage(e *echo.Echo) {
+	if s.opts.Page == nil {
+		return
+	}
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/assets/*", func(c echo.Context) error {
+		name := path.Clean("assets/" + c.Param("*"))
+		if !strings.HasPrefix(name, "assets/") {
+			return echo.ErrNotFound
+		}
+		// Their names change with their content.
+		return s.pageFile(c, name, "public, max-age=31536000, immutable")
+	})
+}
+
+// page serves the dashboard to a browser. It returns false if there is none, or if it is
+// no browser that asks.
+func (s *Server) page(c echo.Context) (served bool, err error) {
+	if s.opts.Page == nil || !strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+		return false, nil
+	}
+	if _, err := fs.Stat(s.opts.Page, indexName); err != nil {
+		return false, nil
+	}
+	return true, s.pageFile(c, indexName, "no-cache")
+}
+
+func (s *Server) pageFile(c echo.Context, name, cache string) error {
+	raw, err := fs.ReadFile(s.opts.Page, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return echo.ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentSecurityPolicy, pagePolicy)
+	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	h.Set(echo.HeaderCacheControl, cache)
+	if kind := mime.TypeByExtension(path.Ext(name)); kind != "" {
+		h.Set(echo.HeaderContentType, kind)
+	}
+	http.ServeContent(c.Response(), c.Request(), name, time.Time{}, io.NewSectionReader(bytes.NewReader(raw), 0, int64(len(raw))))
+	return nil
+}

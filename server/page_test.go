@@ -1,0 +1,36 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"samovar/server"
+)
+
+func TestPage(t *testing.T) {
+	page := fstest.MapFS{"index.html": {Data: []byte("<!doctype html><p>tea")}, "assets/app-1.js": {Data: []byte("tea()")}, "secret": {Data: []byte("no")}}
+	ask := func(path, accept string) *httptest.ResponseRecorder {
+		r := newRequest("GET", path, "")
+		r.Header.Set("Accept", accept)
+		return doWith(server.Options{Engine: newFake(), Page: page, Version: "1"}, r)
+	}
+	w := ask("/", "text/html,*/*")
+	require.Equal(t, 200, w.Code)
+	require.Contains(t, w.Body.String(), "<p>tea")
+	require.Contains(t, w.Header().Get("Content-Type"), "text/html")
+	require.Contains(t, w.Header().Get("Content-Security-Policy"), "script-src 'self';")
+	require.Equal(t, "no-cache", w.Header().Get("Cache-Control"))
+	require.JSONEq(t, `{"name":"samovar","version":"1"}`, ask("/", "*/*").Body.String(), "programs get what they got before")
+	w = ask("/assets/app-1.js", "*/*")
+	require.Equal(t, "tea()", w.Body.String())
+	require.Contains(t, w.Header().Get("Content-Type"), "javascript")
+	require.Contains(t, w.Header().Get("Cache-Control"), "immutable")
+	for _, path := range []string{"/assets/none.js", "/secret", "/assets/../secret", "/assets/%2e%2e/secret", "/assets/"} {
+		require.Equal(t, 404, ask(path, "*/*").Code, path)
+	}
+	page = fstest.MapFS{} // it was not built
+	require.JSONEq(t, `{"name":"samovar","version":"1"}`, ask("/", "text/html").Body.String())
+}
