@@ -346,7 +346,7 @@ func quiet(t *testing.T, f *Fleet) {
 		o := f.Overview()
 		taken := int64(0)
 		for _, s := range o.Models {
-			if s.Active+s.Queued > 0 || s.State != infer.StateReady && s.State != infer.StateUnloaded && s.State != infer.StateFailed {
+			if s.Active+s.Queued > 0 || s.WorkerPID == 0 && s.Bytes > 0 || s.State == infer.StateStarting || s.State == infer.StateDraining {
 				return false
 			}
 			taken += s.Bytes

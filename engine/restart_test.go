@@ -194,6 +194,26 @@ func served(e *Engine) *Engine {
 	return e
 }
 
+// The same request several times over kills no more workers than it does once.
+func TestAPoisonIsTriedOnceHoweverOftenItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	e := open(t, fakeConfig(t, "good"))
+	reach(t, e, infer.StateReady)
+	var all []<-chan generated
+	for i := range 6 {
+		all = append(all, generate(context.Background(), e, ask(fmt.Sprint("poison", i), "kill")))
+	}
+	for _, one := range all {
+		g := <-one
+		if g.err == nil {
+			_, _, g.err = collect(g.stream)
+		}
+		require.Equal(t, infer.CodePoison, infer.CodeOf(g.err))
+	}
+	require.LessOrEqual(t, e.Status().Restarts, suspectDeaths+aloneDeaths)
+	require.NotEqual(t, infer.StateFailed, e.Status().State)
+}
+
 // What only was there when another killed the worker goes on.
 func TestBystandersOutliveAPoison(t *testing.T) {
 	t.Parallel()

@@ -200,7 +200,7 @@ func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, erro
 	if r.streams[s.id] != nil {
 		return nil, &infer.Error{Code: infer.CodeInternal, Message: fmt.Sprintf("A request with the id %q is running already.", s.id)}
 	}
-	if at, ok := r.poison[key]; ok && now.Sub(at) < quarantineFor {
+	if r.poisonous(key, now) {
 		return nil, errPoison(nil)
 	}
 	if refused := r.gate.Arrive(now, admit.Request{
@@ -347,6 +347,11 @@ func (r *roster) lost(died bool, err error, resumes time.Time) {
 			failed[s] = errTooLate
 		}
 	}
+	for _, s := range r.streams { // the same again would do the same
+		if len(r.poison) > 0 && !s.delivered && failed[s] == nil && r.poisonous(fingerprint(s.request), time.Now()) {
+			failed[s] = errPoison(err)
+		}
+	}
 	for s := range failed {
 		r.remove(s)
 	}
@@ -370,6 +375,12 @@ func (r *roster) quarantine(key uint64, now time.Time) {
 	if len(r.poison) < quarantined {
 		r.poison[key] = now
 	}
+}
+
+// poisonous says whether a request is refused. The lock is held.
+func (r *roster) poisonous(key uint64, now time.Time) bool {
+	at, ok := r.poison[key]
+	return ok && now.Sub(at) < quarantineFor
 }
 
 // errPoison is for a request that kills workers; err is how the last one died.
