@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"embed"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -9,6 +11,11 @@ import (
 	"samovar/app"
 	"samovar/engine/calm"
 )
+
+// built is the dashboard, in page, if `make build` has made it.
+//
+//go:embed all:frontend/dist
+var built embed.FS
 
 func main() {
 	calm.Process()
@@ -21,5 +28,9 @@ func run() int {
 	// After the first signal the default action is back: a second one ends the
 	// process at once, and the worker with it, since its pipe closes.
 	context.AfterFunc(ctx, stop)
-	return app.Run(ctx, app.Process{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv})
+	page, err := fs.Sub(built, "frontend/dist/page")
+	if err != nil { // the path is a constant
+		panic(err)
+	}
+	return app.Run(ctx, app.Process{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Page: page})
 }

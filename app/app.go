@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -18,6 +19,8 @@ type Process struct {
 	Args           []string
 	Stdout, Stderr io.Writer
 	LookupEnv      func(string) (string, bool)
+	// Page holds the dashboard's files; nil, or without an index.html, there is none.
+	Page fs.FS
 }
 
 // Run does what the command line asks for and returns the exit code. It ends

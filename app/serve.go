@@ -58,7 +58,7 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 	cfg.Find = build.find
 	fleet := engine.NewFleet(cfg)
 	lib.fleet = fleet
-	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Version: engine.BuildVersion(), Log: log})
+	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Page: p.Page, Version: engine.BuildVersion(), Log: log})
 	announce(p.Stderr, log, s, inv, cfg.Models[0].Model.ID, ln.Addr())
 	defer reloadOnHangup(ctx, p, inv, build, fleet)()
 	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, func(ctx context.Context) error {

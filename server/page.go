@@ -14,9 +14,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// pagePolicy lets the dashboard load its own files and ask this server, and nothing else.
-// Svelte sets styles by attribute, which style-src must let through.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// pagePolicy lets the dashboard load its own files and ask this server, and nothing else:
+// no inline script or style, nothing from elsewhere.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // indexName is the page itself.
 const indexName = "index.html"
@@ -25,6 +25,15 @@ const indexName = "index.html"
 func (s *Server) registerPage(e *echo.Echo) {
 	if s.opts.Page == nil {
 		return
+	}
+	beside, err := fs.ReadDir(s.opts.Page, ".")
+	if err != nil { // it was not built
+		return
+	}
+	for _, f := range beside {
+		if name := f.Name(); !f.IsDir() && name != indexName {
+			e.Match([]string{http.MethodGet, http.MethodHead}, "/"+name, func(c echo.Context) error { return s.pageFile(c, name, "no-cache") })
+		}
 	}
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/assets/*", func(c echo.Context) error {
 		name := path.Clean("assets/" + c.Param("*"))

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPage(t *testing.T) {
-	page := fstest.MapFS{"index.html": {Data: []byte("<!doctype html><p>tea")}, "assets/app-1.js": {Data: []byte("tea()")}, "secret": {Data: []byte("no")}}
+	page := fstest.MapFS{"index.html": {Data: []byte("<!doctype html><p>tea")}, "assets/app-1.js": {Data: []byte("tea()")}, "icon.svg": {Data: []byte("<svg/>")}, "more/secret": {Data: []byte("no")}}
 	ask := func(path, accept string) *httptest.ResponseRecorder {
 		r := newRequest("GET", path, "")
 		r.Header.Set("Accept", accept)
@@ -28,9 +28,10 @@ func TestPage(t *testing.T) {
 	require.Equal(t, "tea()", w.Body.String())
 	require.Contains(t, w.Header().Get("Content-Type"), "javascript")
 	require.Contains(t, w.Header().Get("Cache-Control"), "immutable")
-	for _, path := range []string{"/assets/none.js", "/secret", "/assets/../secret", "/assets/%2e%2e/secret", "/assets/"} {
+	for _, path := range []string{"/assets/none.js", "/more/secret", "/assets/../more/secret", "/assets/%2e%2e/more/secret", "/assets/"} {
 		require.Equal(t, 404, ask(path, "*/*").Code, path)
 	}
+	require.Equal(t, "<svg/>", ask("/icon.svg", "image/*").Body.String())
 	page = fstest.MapFS{} // it was not built
 	require.JSONEq(t, `{"name":"samovar","version":"1"}`, ask("/", "text/html").Body.String())
 }
