@@ -1,0 +1,208 @@
+// What the one event stream tells: the last snapshot, the requests, and the past in rings.
+
+import { api, ask } from './api.ts';
+import { Feed, type ServerEvent } from './events.ts';
+import { Rate, Ring } from './history.ts';
+import { instant } from './format.ts';
+import type { Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
+
+const hour = 3600;
+const mostRequests = 512;
+const mostTransitions = 100;
+
+/** What is drawn of each series: p50, p95 and p99 of the last minute for these, in this order. */
+export const charted: Metric[] = ['ttft', 'tpot', 'itl'];
+export const seriesKey = (w: { surface: string; model: string }): string => `${w.surface}\u0000${w.model}`;
+
+/** Columns of the throughput ring. */
+export const IN = 0;
+export const OUT = 1;
+export const ACTIVE = 2;
+export const QUEUED = 3;
+
+type Connection = { state: 'connecting' } | { state: 'live' } | { state: 'lost'; since: number; why: string; retryAt: number };
+
+class Live {
+  snapshot = $state.raw<Snapshot | undefined>();
+  connection = $state.raw<Connection>({ state: 'connecting' });
+  /** The newest first: those that run and those that ended. */
+  requests = $state.raw<RequestRecord[]>([]);
+  requestsKnown = $state(false);
+  transitions = $state.raw<Transition[]>([]);
+  pulls = $state.raw<Pull[]>([]);
+  /** The server's time, as of the last snapshot, moved on by ours. */
+  now = $state(Date.now());
+  /** Grows once a second, when the rings have a new row. */
+  tick = $state(0);
+  /** Grows when a request has ended. */
+  ended = $state(0);
+  /** Tokens per second, in and out, over the last seconds. */
+  tokensIn = $state<number | undefined>();
+  tokensOut = $state<number | undefined>();
+
+  readonly throughput = new Ring(4, hour);
+  readonly latency = new Map<string, Ring>();
+
+  #feed: Feed | undefined;
+  #lastSnapshot = 0; // by our clock
+  #skew = 0; // the server's clock less ours
+  #second = 0;
+  #recent: { at: number; in: number; out: number }[] = [];
+  #in = new Rate();
+  #out = new Rate();
+  #pending = new Map<string, RequestRecord>();
+  #ended = false;
+
+  open(): () => void {
+    const feed = (this.#feed = new Feed({
+      open: (signal) => ask('/samovar/v1/events', { signal, headers: { Accept: 'text/event-stream' } }),
+      on: (e) => this.#on(e),
+      status: (s) => {
+        if (s.up) {
+          this.connection = { state: 'live' };
+          void this.#catchUp();
+        } else {
+          this.connection = { state: 'lost', since: this.#lastSnapshot || Date.now(), why: s.why, retryAt: s.retryAt };
+        }
+      },
+    }));
+    void feed.run();
+    const clock = setInterval(() => {
+      if (this.connection.state === 'live') this.now = Date.now() + this.#skew;
+    }, 250);
+    return () => {
+      clearInterval(clock);
+      feed.close();
+    };
+  }
+
+  retry(): void {
+    this.#feed?.retry();
+  }
+
+  /** What happened before the stream began, or while it was broken. */
+  async #catchUp(): Promise<void> {
+    const asked = Date.now() + this.#skew;
+    try {
+      const [{ requests }, engine] = await Promise.all([api.requests(), api.engine()]);
+      this.#merge(requests, asked);
+      this.requestsKnown = true;
+      this.transitions = engine.transitions ?? [];
+    } catch {
+      // The stream is what counts; it says itself when it is broken.
+    }
+  }
+
+  #on(e: ServerEvent): void {
+    let data: unknown;
+    try {
+      data = JSON.parse(e.data);
+    } catch {
+      return; // a server newer than this page
+    }
+    switch (e.event) {
+      case 'snapshot':
+        this.#take(data as Snapshot);
+        break;
+      case 'request': {
+        const r = data as RequestRecord;
+        this.#pending.set(r.id, r);
+        if (r.outcome !== 'running') this.#ended = true;
+        break;
+      }
+      case 'engine':
+        this.transitions = [data as Transition, ...this.transitions].slice(0, mostTransitions);
+        break;
+      case 'pull': {
+        const p = data as Pull;
+        this.pulls = [p, ...this.pulls.filter((o) => o.name !== p.name)].slice(0, 50);
+        break;
+      }
+    }
+  }
+
+  /** A snapshot comes four times a second: what came since is shown with it, not each by itself. */
+  #take(s: Snapshot): void {
+    const here = Date.now();
+    this.#lastSnapshot = here;
+    this.#skew = (instant(s.at) ?? here) - here;
+    this.now = here + this.#skew;
+    this.snapshot = s;
+    if (this.#pending.size > 0) {
+      this.#merge([...this.#pending.values()]);
+      this.#pending.clear();
+    }
+    if (this.#ended) {
+      this.#ended = false;
+      this.ended++;
+    }
+    const second = Math.floor(this.now / 1000);
+    if (second === this.#second) return;
+    this.#second = second;
+    this.#record(second, s);
+    this.tick++;
+    // The stream may miss records when much happens; then a request would seem to run for ever.
+    if (second % 15 === 0 && this.requests.some((r) => r.outcome === 'running')) void this.#catchUp();
+  }
+
+  /**
+   * Adds records. If they are all there were at a time, those that ran then and are not among
+   * them run no more: their end was missed.
+   */
+  #merge(records: RequestRecord[], allAt = -Infinity): void {
+    const byID = new Map<string, RequestRecord>();
+    for (const r of this.requests) {
+      if (r.outcome !== 'running' || Date.parse(r.arrived) > allAt) byID.set(r.id, r);
+    }
+    for (const r of records) {
+      const known = byID.get(r.id);
+      if (known && known.outcome !== 'running' && r.outcome === 'running') continue; // overtaken
+      byID.set(r.id, r);
+    }
+    this.requests = [...byID.values()]
+      .sort((a, b) => Date.parse(b.arrived) - Date.parse(a.arrived))
+      .slice(0, mostRequests);
+  }
+
+  #record(second: number, s: Snapshot): void {
+    const sum = (of: (m: Status) => number) => s.engine.models.reduce((n, m) => n + of(m), 0);
+    const at = instant(s.at) ?? Date.now();
+    const into = this.#in.next(at, sum((m) => m.steps.prefill_rows));
+    const out = this.#out.next(at, sum((m) => m.steps.decode_rows));
+    if (into !== undefined && out !== undefined) {
+      this.#recent = [...this.#recent, { at, in: into, out }].filter((r) => at - r.at < 5000);
+      const mean = (of: (r: { in: number; out: number }) => number) =>
+        this.#recent.reduce((n, r) => n + of(r), 0) / this.#recent.length;
+      this.tokensIn = mean((r) => r.in);
+      this.tokensOut = mean((r) => r.out);
+    }
+    this.throughput.push(second, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
+    for (const w of s.windows) {
+      if (w.window !== '1m') continue;
+      const key = seriesKey(w);
+      let ring = this.latency.get(key);
+      if (!ring) this.latency.set(key, (ring = new Ring(charted.length * 3, hour)));
+      ring.push(
+        second,
+        charted.flatMap((m) => {
+          const v = w.metrics[m];
+          return v && v.count > 0 ? [v.p50_ms, v.p95_ms, v.p99_ms] : [NaN, NaN, NaN];
+        }),
+      );
+    }
+  }
+
+  get engine() {
+    return this.snapshot?.engine;
+  }
+
+  get windows(): Window[] {
+    return this.snapshot?.windows ?? [];
+  }
+
+  get stale(): boolean {
+    return this.connection.state === 'lost';
+  }
+}
+
+export const live = new Live();

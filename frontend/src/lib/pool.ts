@@ -1,0 +1,111 @@
+// Lays out the KV pool for its map. The API says how long sequences are and how many of their
+// cells others have, too, but not where in the pool they are; so the map is grouped, not by
+// place: shared cells first, once, then each sequence's own, then those that are promised, then
+// the free ones. The sum is exact: cells = shared + Σ own + reserved + free.
+
+import type { Pool } from './types.ts';
+
+export type RunKind = 'shared' | 'own' | 'other' | 'reserved' | 'free';
+
+export interface Run {
+  kind: RunKind;
+  /** The first cell, and how many. */
+  at: number;
+  cells: number;
+  seq?: number;
+  agent?: string;
+  active?: boolean;
+}
+
+export function layout(pool: Pool): Run[] {
+  const runs: Run[] = [];
+  let at = 0;
+  const add = (run: Omit<Run, 'at'>) => {
+    const cells = Math.min(run.cells, pool.cells - at); // never beyond the pool's end
+    if (cells <= 0) return;
+    runs.push({ ...run, at, cells });
+    at += cells;
+  };
+  add({ kind: 'shared', cells: pool.shared });
+  const sequences = [...(pool.sequences ?? [])].sort(
+    (a, b) => (a.agent ?? '').localeCompare(b.agent ?? '') || a.seq - b.seq,
+  );
+  for (const s of sequences) {
+    add({ kind: 'own', cells: s.tokens - s.shared, seq: s.seq, agent: s.agent, active: s.active });
+  }
+  add({ kind: 'other', cells: pool.used - at }); // used, but by nobody who is told
+  add({ kind: 'reserved', cells: Math.min(pool.reserved, pool.free) });
+  add({ kind: 'free', cells: pool.cells - at });
+  return runs;
+}
+
+export interface Grid {
+  cols: number;
+  rows: number;
+  /** A square's side with its gap, in pixels, and how many cells it stands for. */
+  size: number;
+  gap: number;
+  perSquare: number;
+  squares: number;
+}
+
+const least = 4;
+
+/** The grid with the largest squares that fit; one square stands for 2ⁿ cells. */
+export function grid(width: number, height: number, cells: number): Grid {
+  width = Math.max(width, least);
+  height = Math.max(height, least);
+  for (let perSquare = 1; ; perSquare *= 2) {
+    const squares = Math.max(1, Math.ceil(cells / perSquare));
+    for (let size = Math.min(24, Math.floor(Math.sqrt((width * height) / squares))); size >= least; size--) {
+      const cols = Math.floor(width / size);
+      const rows = Math.ceil(squares / cols);
+      if (rows * size <= height) return { cols, rows, size, gap: 1, perSquare, squares };
+    }
+  }
+}
+
+export interface Rect {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+/** The squares of a run: those that begin in it, and of a run shorter than a square the one it is in. */
+export function squares(g: Grid, run: Run): { from: number; to: number } {
+  const from = Math.ceil(run.at / g.perSquare);
+  const to = Math.ceil((run.at + run.cells) / g.perSquare);
+  return { from, to: Math.min(to, g.squares) };
+}
+
+/** At most three rectangles cover the squares from … to−1. */
+export function rects(g: Grid, from: number, to: number): Rect[] {
+  const out: Rect[] = [];
+  while (from < to) {
+    const row = Math.floor(from / g.cols);
+    const col = from % g.cols;
+    const whole = col === 0 ? Math.floor((to - from) / g.cols) : 0;
+    const n = whole > 0 ? whole * g.cols : Math.min(g.cols - col, to - from);
+    out.push({
+      x: col * g.size,
+      y: row * g.size,
+      w: (whole > 0 ? g.cols : n) * g.size,
+      h: (whole > 0 ? whole : 1) * g.size,
+    });
+    from += n;
+  }
+  return out;
+}
+
+/** The run at a place of the canvas. */
+export function runAt(g: Grid, runs: readonly Run[], x: number, y: number): Run | undefined {
+  const col = Math.floor(x / g.size);
+  const row = Math.floor(y / g.size);
+  if (col < 0 || row < 0 || col >= g.cols) return undefined;
+  const square = row * g.cols + col;
+  return runs.find((r) => {
+    const s = squares(g, r);
+    return square >= s.from && square < s.to;
+  });
+}

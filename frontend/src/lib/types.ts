@@ -1,0 +1,303 @@
+// The API's JSON, as far as the page reads it. The Go types are in engine/infer,
+// server/control, server/latency and server/agents.go. Fields ending in _ns are
+// nanoseconds, in _ms milliseconds.
+
+export type State = 'stopped' | 'unloaded' | 'starting' | 'ready' | 'draining' | 'failed';
+
+export interface PoolSequence {
+  seq: number;
+  agent?: string;
+  active: boolean;
+  tokens: number;
+  shared: number;
+}
+
+export interface Pool {
+  cells: number;
+  used: number;
+  shared: number;
+  pinned: number;
+  reserved: number;
+  idle: number;
+  free: number;
+  active_sequences: number;
+  idle_sequences: number;
+  evictions: number;
+  compactions: number;
+  pauses: number;
+  sequences?: PoolSequence[];
+}
+
+export interface Steps {
+  count: number;
+  decode_rows: number;
+  prefill_rows: number;
+  busy_ns: number;
+  decode_step_ns: number;
+  prefill_row_ns: number;
+}
+
+export interface Kept {
+  on: boolean;
+  off?: string;
+  blocks: number;
+  tails: number;
+  checkpoints: number;
+  tokens: number;
+  bytes: number;
+  quota_bytes: number;
+  pinned_bytes: number;
+  memory_bytes: number;
+  queue_bytes: number;
+  written_today_bytes: number;
+  daily_bytes: number;
+  skipped: number;
+  refused: number;
+  evicted: number;
+  rejected?: Record<string, number>;
+  read_errors: number;
+}
+
+export interface Model {
+  id: string;
+  name?: string;
+  architecture?: string;
+  parameters?: number;
+  file_bytes?: number;
+  context_tokens?: number;
+  pool_cells?: number;
+  cell_bytes?: number;
+  sequences?: number;
+}
+
+export interface Status {
+  state: State;
+  since: string;
+  progress: number;
+  reason?: string;
+  hint?: string;
+  restarts: number;
+  load_ns?: number;
+  loads: number;
+  memory_bytes?: number;
+  pinned?: boolean;
+  last_used_at?: string;
+  active: number;
+  queued: number;
+  estimated_wait_ns: number;
+  sheds?: Record<string, number>;
+  pool: Pool;
+  steps: Steps;
+  kept: Kept;
+  health: { canaries: number; suspicious: number; discarded: number; warning?: string };
+  model: Model;
+}
+
+export interface Transition {
+  at: string;
+  model: string;
+  from: State;
+  to: State;
+  reason: string;
+  hint?: string;
+}
+
+export interface Memory {
+  budget_bytes: number;
+  taken_bytes: number;
+  pressure?: string;
+  relief?: string;
+  on_battery: boolean;
+}
+
+export interface Overview extends Status {
+  models: Status[];
+  memory: Memory;
+  transitions?: Transition[];
+}
+
+export type Metric = 'ttft' | 'itl' | 'tpot' | 'queue' | 'e2e';
+
+export interface Summary {
+  count: number;
+  p50_ms: number;
+  p95_ms: number;
+  p99_ms: number;
+  max_ms: number;
+}
+
+export interface Window {
+  surface: string;
+  model: string;
+  window: '1s' | '1m' | '15m';
+  metrics: Record<Metric, Summary>;
+  requests: number;
+  answered: number;
+  tokens: number;
+  tokens_per_second: number;
+}
+
+export interface Snapshot {
+  at: string;
+  engine: Overview;
+  windows: Window[];
+}
+
+export interface Miss {
+  reason: 'changed' | 'gone' | 'checkpoint';
+  text: string;
+  message: number;
+  role?: string;
+  offset: number;
+  old?: string;
+  new?: string;
+  tokens: number;
+  time_ns?: number;
+  time_ms?: number;
+}
+
+export type Outcome = 'running' | 'ok' | 'shed' | 'refused' | 'failed' | 'client_gone';
+
+export interface RequestRecord {
+  id: string;
+  surface: string;
+  model: string;
+  agent?: string;
+  stream: boolean;
+  arrived: string;
+  outcome: Outcome;
+  status?: number;
+  shed?: string;
+  finish_reason?: string;
+  prompt_tokens?: number;
+  cached_tokens: number;
+  completion_tokens?: number;
+  queue_ms?: number;
+  restore_ms?: number;
+  prefill_ms?: number;
+  ttft_ms?: number;
+  total_ms?: number;
+  tpot_ms?: number;
+  max_itl_ms?: number;
+  miss?: Miss;
+}
+
+export type Tier = 'hot' | 'warm' | 'cold';
+
+export interface Saved {
+  prompt_tokens: number;
+  cached_tokens: number;
+  written_bytes: number;
+}
+
+export interface Agent extends Saved {
+  id: string;
+  tool?: string;
+  model?: string;
+  created_at: string;
+  last_used_at?: string;
+  pinned: boolean;
+  tier: Tier;
+  tokens: number;
+  hot_tokens: number;
+  warm_tokens: number;
+  bytes: number;
+  requests: number;
+  hits: number;
+  resume_ms: number;
+  saved_ms: number;
+  hit_rate: number;
+  last_miss?: Miss;
+}
+
+export interface SavedRow extends Saved {
+  saved_seconds: number;
+}
+
+export interface Savings {
+  total: SavedRow & { requests: number };
+  days: (SavedRow & { day: string; requests: number })[];
+  agents: (SavedRow & { id: string })[];
+}
+
+export interface ModelFacts {
+  title?: string;
+  architecture: string;
+  parameters: number;
+  quantisation?: string;
+  context_tokens: number;
+  kv_bytes_per_token: number;
+  class: string;
+  template: boolean;
+  tools: boolean;
+  thinking: boolean;
+}
+
+export interface LocalModel {
+  name: string;
+  aliases?: string[];
+  origin: string;
+  path: string;
+  bytes: number;
+  modified_at?: string;
+  facts?: ModelFacts;
+  problem?: string;
+  needs_bytes?: number;
+  needs_context?: number;
+  fits: boolean;
+  state?: State;
+}
+
+export type PullState = 'starting' | 'running' | 'verifying' | 'paused' | 'done' | 'failed' | 'cancelled';
+
+export interface Pull {
+  name: string;
+  model?: string;
+  state: PullState;
+  done_bytes: number;
+  total_bytes: number;
+  bytes_per_second: number;
+  left_ns: number;
+  error?: string;
+  hint?: string;
+  started_at: string;
+  ended_at?: string;
+}
+
+export interface HubModel {
+  repo: string;
+  licence?: string;
+  gated: boolean;
+  downloads: number;
+  likes: number;
+  variants: HubVariant[] | null;
+}
+
+export interface HubVariant {
+  name: string;
+  quant: string;
+  bytes: number;
+  fits: boolean;
+}
+
+export interface Suggestion {
+  name: string;
+  ref: string;
+  bytes: number;
+  parameters: number;
+  licence: string;
+  context_tokens: number;
+  kind: string;
+  tools: string;
+  checked: boolean;
+  needs_bytes: number;
+  fits: boolean;
+  recommended: boolean;
+  here: boolean;
+}
+
+export interface Library {
+  models: LocalModel[];
+  suggestions: Suggestion[];
+  pulls: Pull[];
+}

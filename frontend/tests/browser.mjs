@@ -1,0 +1,36 @@
+// Debian's Chromium, and where the page is: SAMOVAR_BASE, or a Vite preview of dist in front of
+// the server at SAMOVAR_API.
+
+import { chromium } from 'playwright-core';
+
+export const api = process.env.SAMOVAR_API ?? 'http://127.0.0.1:7266';
+
+export const launch = () =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+
+/** Serves the page; call close when done. */
+export async function page() {
+  if (process.env.SAMOVAR_BASE) return { base: process.env.SAMOVAR_BASE.replace(/\/+$/, ''), close: async () => {} };
+  process.env.SAMOVAR_API = api; // vite.config.ts reads it
+  const { preview } = await import('vite');
+  const server = await preview({
+    root: new URL('..', import.meta.url).pathname,
+    preview: { port: 0, host: '127.0.0.1' },
+    logLevel: 'error',
+  });
+  const { port } = server.httpServer.address();
+  return { base: `http://127.0.0.1:${port}`, close: () => server.close() };
+}
+
+export const pages = ['overview', 'pool', 'agents', 'savings', 'models', 'connect', 'try'];
