@@ -295,10 +295,13 @@ func (e *Engine) ended() {
 	e.release()
 }
 
-// idle enters the state of an engine that is not to run.
+// idle enters the state of an engine that is not to run. It may be to run again by now.
 func (e *Engine) idle() {
 	e.mu.Lock()
-	if e.orders.goal == toUnload {
+	switch e.orders.goal {
+	case toStop:
+		e.end(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
+	case toUnload:
 		e.status.WorkerPID, e.status.Progress = 0, 0
 		if e.status.State != infer.StateUnloaded {
 			e.move(infer.StateUnloaded, "", "It is loaded when it is asked for.", "It is unloaded.")
@@ -312,7 +315,6 @@ func (e *Engine) idle() {
 		return
 	}
 	e.mu.Unlock()
-	e.setState(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
 }
 
 // serving says that a worker with those settings can be asked to leave, and how. If they

@@ -162,6 +162,21 @@ func TestALoadLongerThanTheQueueMayBe(t *testing.T) {
 	s.Close()
 }
 
+// A request that comes while an engine becomes idle is not lost.
+func TestARequestComesAtTheLastMoment(t *testing.T) {
+	c := fakeConfig(t, "good")
+	c.OnDemand = true
+	e := New(c)
+	require.False(t, e.begin(func() {}))
+	s, err := e.roster.add(ask("a", "hello"))
+	require.NoError(t, err)
+	e.Wake("It was asked for.")
+	e.idle()
+	require.NoError(t, s.failure())
+	require.Equal(t, infer.StateStarting, e.Status().State)
+	s.Close()
+}
+
 // A model that is on its way out can be made the default one, and its agents asked for.
 func TestAModelThatLeavesIsWaitedFor(t *testing.T) {
 	cfg := fleetConfig(t, "good", "good")

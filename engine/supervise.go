@@ -83,9 +83,9 @@ func (e *Engine) Serve(ctx context.Context) error {
 		}
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.orders.over = true
-	e.mu.Unlock()
-	e.setState(infer.StateStopped, "", "")
+	e.end(infer.StateStopped, "", "")
 	return nil
 }
 
@@ -402,10 +402,15 @@ func (e *Engine) environment() ([]string, error) {
 // setState ends the engine's service: the state is stopped or failed.
 func (e *Engine) setState(s infer.State, reason, hint string) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end(s, reason, hint)
+}
+
+// end is setState with the lock held, so that nobody who comes later is meant.
+func (e *Engine) end(s infer.State, reason, hint string) {
 	e.move(s, reason, hint, cmp.Or(reason, "Samovar ends."))
 	e.status.WorkerPID, e.status.Progress = 0, 0
-	e.roster.close(refusal(e.status)) // with the lock, that nobody who comes in later is meant
-	e.mu.Unlock()
+	e.roster.close(refusal(e.status))
 }
 
 func (e *Engine) setProgress(f float64) {
