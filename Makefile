@@ -22,7 +22,9 @@ ENGINE := build/engine
 FETCHED := $(ENGINE)/node_modules/.samovar-fetched
 STAGED  := $(ENGINE)/staged/.samovar-staged
 
-.PHONY: help setup system build libs run test check cross bench clean
+PAGE := frontend/dist/page/index.html
+
+.PHONY: help setup system build page libs run test check cross bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,9 +66,20 @@ system:
 	echo "  Fedora:         sudo dnf install libffi libstdc++" >&2; \
 	exit 1
 
-build: setup libs ## Leave bin/samovar, bin/samovar-engine and bin/lib (pure Go, no cgo)
+build: setup libs page ## Leave bin/samovar, bin/samovar-engine and bin/lib (pure Go, no cgo)
 	@CGO_ENABLED=0 $(GO) build $(GOFLAGS_OURS) -trimpath -ldflags '$(LDFLAGS)' -o bin/samovar .
 	@CGO_ENABLED=0 $(GO) build $(GOFLAGS_OURS) -trimpath -ldflags '$(LDFLAGS)' -o bin/samovar-engine ./engine/samovar-engine
+
+page: $(PAGE) ## Build the dashboard, which the executable embeds
+
+$(PAGE): frontend/node_modules/.samovar-installed $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.js frontend/*.json -type f 2>/dev/null)
+	@echo "building the dashboard"
+	@cd frontend && $(NPM) run --silent build -- --outDir dist/page --emptyOutDir --logLevel warn
+	@touch $@
+
+frontend/node_modules/.samovar-installed: frontend/package.json frontend/package-lock.json
+	@cd frontend && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error >/dev/null
+	@touch $@
 
 # This machine's libraries, where the worker looks for them. Checked each time
 # (a tenth of a second); replaced as a whole if anything differs.
@@ -96,4 +109,4 @@ bench: build ## Measure against the raw llama.cpp loop (ARGS='batch --shape 1b' 
 	@bin/samovar bench $(if $(ARGS),$(ARGS),decode --shape 0.5b)
 
 clean: ## Remove what the targets above made, downloads included
-	rm -rf bin $(ENGINE)/staged $(ENGINE)/node_modules tests/clients/node_modules tests/fixtures/templates/node_modules
+	rm -rf bin $(ENGINE)/staged $(ENGINE)/node_modules frontend/node_modules frontend/dist/page tests/clients/node_modules tests/fixtures/templates/node_modules
