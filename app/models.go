@@ -43,6 +43,15 @@ type searchFlags struct {
 // modelsCommand carries out models, pull, rm and search: by the samovar that runs, or
 // without one.
 func modelsCommand(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths) error {
+	err := aboutModels(ctx, p, inv, s, where)
+	var known *infer.Error
+	if errors.As(err, &known) { // without its private cause
+		return errors.New(strings.TrimRight(known.Public(), "."))
+	}
+	return err
+}
+
+func aboutModels(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths) error {
 	var l modelsOf = &remote{running{base: "http://" + s.Addr}}
 	if inv.command == cmdSearch || !isServing(ctx, s.Addr) {
 		own, err := openLibrary(s, where, p.LookupEnv, slog.New(slog.DiscardHandler))

@@ -244,7 +244,13 @@ func (r *Registry) Remove(ctx context.Context, name string) (freed int64, err er
 		return 0, &infer.Error{Code: infer.CodeModelNotFound, Param: "model",
 			Message: fmt.Sprintf("There is no model %q here.", name), Hint: "`samovar models` lists those there are."}
 	}
-	if m.Origin != OriginOwn {
+	switch m.Origin {
+	case OriginOwn:
+	case OriginGuide:
+		return 0, &infer.Error{Code: infer.CodeConflict, Message: "The guide is built in: it is always here."}
+	case OriginFile:
+		return 0, &infer.Error{Code: infer.CodeConflict, Message: fmt.Sprintf("The model %q is a file that the settings name (%s).", m.Name, m.Path), Hint: "Delete it yourself if you want to."}
+	default:
 		return 0, &infer.Error{Code: infer.CodeConflict, Message: fmt.Sprintf("The model %q is not Samovar's to delete: it is from %s (%s).", m.Name, m.Origin, m.Path),
 			Hint: "Delete it with the program that has downloaded it."}
 	}
