@@ -24,7 +24,7 @@ STAGED  := $(ENGINE)/staged/.samovar-staged
 
 PAGE := frontend/dist/page/index.html
 
-.PHONY: help setup system build page libs run test check cross bench clean
+.PHONY: help setup system build page browser libs run test check cross bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,7 +90,18 @@ libs: setup
 run: build ## Set up, build and serve on 127.0.0.1:7266
 	@exec bin/samovar serve $(ARGS)
 
-test: build check cross ## Everything: set-up, build, linters, cross-builds, tests with the race detector
+# Debian's Chromium, for the dashboard's tests.
+browser: ## Install a browser to test the dashboard in (Debian, as root)
+	@for b in chromium chromium-browser google-chrome; do command -v $$b >/dev/null 2>&1 && exit 0; done; \
+	[ -z "$$CHROMIUM" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing chromium"; \
+	  DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; \
+	  apt-get update -qq >/dev/null && apt-get install -qq -y --no-install-recommends chromium >/dev/null && exit 0; \
+	fi; \
+	echo "make browser: the dashboard is tested in Chromium, and there is none. Install it, or set CHROMIUM to a browser of its kind." >&2; exit 1
+
+test: build browser check cross ## Everything: set-up, build, linters, cross-builds, tests with the race detector
 	CGO_ENABLED=1 $(GO) test $(GOFLAGS_OURS) -race -timeout 15m ./...
 
 check: ## gofmt, go vet, staticcheck

@@ -1,0 +1,66 @@
+package ui
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"samovar/tests/samovartest"
+)
+
+var built samovartest.Built
+
+func TestMain(m *testing.M) { samovartest.Main(m, &built) }
+
+// frontend is the dashboard's folder.
+func frontend(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../../frontend")
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(dir, "dist", "page", "index.html"), "make page builds it")
+	return dir
+}
+
+// in runs a command in the dashboard's folder.
+func in(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	t.Logf("%s", out)
+}
+
+func TestLogic(t *testing.T) {
+	in(t, frontend(t), nil, "npm", "run", "--silent", "check")
+	in(t, frontend(t), nil, "npm", "test", "--silent")
+}
+
+func TestPages(t *testing.T) {
+	browser := browserOf(t)
+	base := samovartest.Serve(t, built, "ready", "--models", "shape-tiny")
+	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:pages")
+}
+
+// browserOf finds Chromium, or another browser of its kind.
+func browserOf(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("CHROMIUM"); path != "" {
+		return path
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	require.Fail(t, "there is no browser", "`make browser` installs Chromium; CHROMIUM names another one")
+	return ""
+}
