@@ -28,6 +28,8 @@ type Settings struct {
 	Memory int64
 	// Unload is after how long without a request a model is unloaded; see the constants.
 	Unload time.Duration
+	// PullLimit bounds how fast models are downloaded, in bytes a second; 0 does not.
+	PullLimit int64
 	// KeepAwake keeps the machine from idle sleep while requests run.
 	KeepAwake bool
 	// ContextTokens is the size of the context; 0 is the model's own.

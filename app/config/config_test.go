@@ -46,6 +46,7 @@ var samples = map[string]struct {
 	"pinned":         {"guide", "a,b", `"c"`, " , "},
 	"memory":         {"1GiB", "512MiB", `"2GB"`, "much"},
 	"unload_after":   {"1h", "never", `"20m"`, "1s"},
+	"pull_limit":     {"1MB", "5MB", `"2MiB"`, "fast"},
 	"keep_awake":     {"false", "false", `false`, "maybe"},
 	"queue_max":      {"1", "2", `3`, "0"},
 	"queue_wait":     {"1s", "2m", `"3m30s"`, "30"},

@@ -92,6 +92,8 @@ var Keys = []Key{
 		apply: size(func(s *Settings) *int64 { return &s.Memory })},
 	{Name: "unload_after", Kind: Text, Default: "auto", Allowed: "auto (never while plugged in, after 30m on battery), never, or a duration such as 20m, from 10s on",
 		apply: applyUnload},
+	{Name: "pull_limit", Kind: Text, Default: "0", Allowed: "0 (as fast as it goes) or bytes a second, such as 5MB",
+		apply: size(func(s *Settings) *int64 { return &s.PullLimit })},
 	{Name: "keep_awake", Kind: YesNo, Default: "true", Allowed: "true or false",
 		apply: yesNo(func(s *Settings) *bool { return &s.KeepAwake })},
 	{Name: "ctx", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (the model's own) to %d tokens", maxContext),
