@@ -58,7 +58,8 @@ type serveFlags struct {
 	Pinned       string `placeholder:"NAME,…" help:"Models that are not unloaded to make room."`
 	Memory       string `placeholder:"SIZE" help:"Memory for all models together; 0 is what the machine has."`
 	UnloadAfter  string `placeholder:"TIME" help:"Unload models that nobody asks for so long: auto, never or a time."`
-	KeepAwake    string `placeholder:"YES" help:"Keep the machine from idle sleep while requests run."`
+	PullLimit    string `placeholder:"SIZE" help:"Fastest that models are downloaded, in bytes a second, such as 5MB; 0 is as fast as it goes."`
+	KeepAwake    string `placeholder:"true|false" help:"Keep the machine from idle sleep while requests run."`
 	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
 	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
 	KeepQuota    string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"samovar/app/config"
 	"samovar/app/paths"
@@ -61,12 +62,19 @@ func openLibrary(s config.Settings, where paths.Paths, lookupEnv func(string) (s
 	endpoint, _ := lookupEnv("HF_ENDPOINT")
 	token := hub.TokenFrom(lookupEnv, home)
 	l.hub = hub.New(hub.Options{Endpoint: endpoint, Token: token, UserAgent: "samovar/" + engine.BuildVersion()})
+	loader := download.New(download.Options{Parts: filepath.Join(cache, ".samovar-parts"), BytesPerSecond: s.PullLimit})
+	if _, err := loader.Sweep(forgotten); err != nil {
+		log.Warn("old unfinished downloads could not be deleted", "err", err)
+	}
 	l.pulls = pull.New(pull.Options{
 		Hub: l.hub, Token: token, Registry: l.Registry, Cache: hfcache.New(cache), Dir: dir, Log: log,
-		Download: download.New(download.Options{Parts: filepath.Join(cache, ".samovar-parts")}),
+		Download: loader,
 	})
 	return l, nil
 }
+
+// forgotten is after how long nobody goes on with an unfinished download.
+const forgotten = 30 * 24 * time.Hour
 
 // namedModels are the models that the settings name.
 func namedModels(s config.Settings) []registry.Named {
