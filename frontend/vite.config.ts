@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 // Where the API is while the page is served by Vite.
 const api = process.env.SAMOVAR_API ?? 'http://127.0.0.1:7266';
-const proxy = Object.fromEntries(['/v1', '/samovar', '/health', '/metrics', '/api'].map((path) => [path, api]));
+// The page's own address stays in Host: the server compares it with Origin.
+const proxy = Object.fromEntries(['/v1', '/samovar', '/health', '/metrics', '/api'].map((path) => [path, { target: api, changeOrigin: false }]));
 
 // What the server that embeds the page should send, too: no inline script or style, and
 // nothing from elsewhere.

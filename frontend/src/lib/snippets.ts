@@ -36,7 +36,7 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
         `ANTHROPIC_BASE_URL=${sh(address)} \\`,
         `ANTHROPIC_AUTH_TOKEN=${sh(key)} \\`,
         `ANTHROPIC_MODEL=${sh(model)} \\`,
-        `ANTHROPIC_SMALL_FAST_MODEL=${sh(model)} \\`,
+        `ANTHROPIC_DEFAULT_HAIKU_MODEL=${sh(model)} \\`,
         `claude`,
       ].join('\n'),
     },
@@ -44,7 +44,7 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
       id: 'codex',
       title: 'Codex',
       language: 'toml',
-      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex',
+      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex. Only for versions from before February 2026: later ones speak the Responses API alone, which Samovar does not serve yet.',
       code: [
         `model = ${quoted(model)}`,
         `model_provider = "samovar"`,

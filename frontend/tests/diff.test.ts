@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { diff } from '../src/lib/diff.ts';
+
+const shown = (a: string, b: string) =>
+  diff(a, b).map((p) => (p.kind === 'same' ? p.text : p.kind === 'old' ? `[-${p.text}-]` : `[+${p.text}+]`)).join('');
+
+describe('diff', () => {
+  it.each([
+    ['', '', ''],
+    ['same words', 'same words', 'same words'],
+    ['the old tea', 'the new tea', 'the [-old-][+new+] tea'],
+    ['', 'new', '[+new+]'],
+    ['old', '', '[-old-]'],
+    ['a b c d', 'a c d e', 'a [-b -]c d[+ e+]'],
+    ['7: tea?', '0, another (9): tea?', '[-7-][+0, another (9)+]: tea?'],
+  ])('%j → %j', (a, b, want) => expect(shown(a, b)).toBe(want));
+
+  it('always gives both texts back', () => {
+    let seed = 1;
+    const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+    const text = () => Array.from({ length: random(30) }, () => ['a', 'b ', ' c', '\n', 'é', '👋'][random(6)]).join('');
+    for (let i = 0; i < 500; i++) {
+      const [a, b] = [text(), text()];
+      const d = diff(a, b);
+      expect(d.filter((p) => p.kind !== 'new').map((p) => p.text).join('')).toBe(a);
+      expect(d.filter((p) => p.kind !== 'old').map((p) => p.text).join('')).toBe(b);
+    }
+  });
+
+  it('does not take long for long texts', () => {
+    const a = 'x y '.repeat(20_000);
+    const d = diff('1 ' + a + ' 2', '3 ' + a.replaceAll('x', 'z') + ' 4');
+    expect(d.map((p) => p.kind)).toEqual(['old', 'new']);
+  });
+});

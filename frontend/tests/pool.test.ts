@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { grid, layout, rects, runAt, squares } from '../src/lib/pool.ts';
+import type { Pool, PoolSequence } from '../src/lib/types.ts';
+
+const pool = (cells: number, shared: number, sequences: PoolSequence[], reserved = 0): Pool => {
+  const used = shared + sequences.reduce((n, s) => n + s.tokens - s.shared, 0);
+  return {
+    cells, used, shared, reserved, free: cells - used, pinned: 0, idle: used,
+    active_sequences: 0, idle_sequences: sequences.length, evictions: 0, compactions: 0, pauses: 0, sequences,
+  };
+};
+const some = [
+  { seq: 3, agent: 'b', active: false, tokens: 500, shared: 100 },
+  { seq: 1, agent: 'a', active: true, tokens: 300, shared: 100 },
+  { seq: 2, active: false, tokens: 50, shared: 0 },
+];
+
+describe('layout', () => {
+  it('has a place for each cell', () => {
+    const runs = layout(pool(1000, 100, some, 64));
+    expect(runs.map((r) => [r.kind, r.seq, r.at, r.cells])).toEqual([
+      ['shared', undefined, 0, 100],
+      ['own', 2, 100, 50],
+      ['own', 1, 150, 200],
+      ['own', 3, 350, 400],
+      ['reserved', undefined, 750, 64],
+      ['free', undefined, 814, 186],
+    ]);
+  });
+  it('is contiguous and as long as the pool, whatever is told', () => {
+    for (const p of [pool(1000, 100, some), pool(1000, 0, []), pool(700, 100, some), { ...pool(1000, 100, some), used: 990, free: 10, sequences: undefined }, pool(0, 0, [])]) {
+      let at = 0;
+      for (const r of layout(p)) {
+        expect(r.at).toBe(at);
+        expect(r.cells).toBeGreaterThan(0);
+        at += r.cells;
+      }
+      expect(at).toBe(p.cells);
+    }
+  });
+});
+
+describe('grid', () => {
+  it.each([
+    [1052, 288, 16384],
+    [780, 288, 16384],
+    [1052, 288, 131072],
+    [3600, 288, 131072],
+    [300, 288, 262144],
+    [0, 0, 100],
+    [1000, 288, 0],
+  ])('of %i × %i holds %i cells', (w, h, cells) => {
+    const g = grid(w, h, cells);
+    expect(g.cols * g.rows * g.perSquare).toBeGreaterThanOrEqual(cells);
+    expect(g.cols * g.size).toBeLessThanOrEqual(Math.max(w, 4));
+    expect(g.rows * g.size).toBeLessThanOrEqual(Math.max(h, 4));
+  });
+});
+
+describe('squares', () => {
+  const p = pool(131072, 5000, Array.from({ length: 64 }, (_, i) => ({ seq: i, agent: `a${i % 7}`, active: false, tokens: 1000 + i * 13, shared: 500 })));
+  const runs = layout(p);
+  const g = grid(1052, 288, p.cells);
+
+  it('belong to one run each', () => {
+    let next = 0;
+    for (const r of runs) {
+      const s = squares(g, r);
+      expect(s.from).toBe(next);
+      next = s.to;
+    }
+    expect(next).toBe(g.squares);
+  });
+  it('are covered by at most three rectangles', () => {
+    for (const r of runs) {
+      const s = squares(g, r);
+      const q = rects(g, s.from, s.to);
+      expect(q.length).toBeLessThanOrEqual(3);
+      expect(q.reduce((n, x) => n + (x.w * x.h) / g.size ** 2, 0)).toBe(s.to - s.from);
+    }
+  });
+  it('are found again', () => {
+    for (const r of runs) {
+      const s = squares(g, r);
+      for (const n of [s.from, s.to - 1]) {
+        expect(runAt(g, runs, ((n % g.cols) + 0.5) * g.size, (Math.floor(n / g.cols) + 0.5) * g.size)).toBe(r);
+      }
+    }
+    expect(runAt(g, runs, -1, 5)).toBeUndefined();
+    expect(runAt(g, runs, 5, 5000)).toBeUndefined();
+  });
+});
