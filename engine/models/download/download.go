@@ -65,11 +65,12 @@ type Options struct {
 	// Every is how often progress is reported, and other processes are looked at, 0.2 s.
 	Every time.Duration
 
-	// For tests: the system's, and the bytes of a range.
+	// For tests: the system's, the bytes of a range, and those between syncs.
 	now         func() time.Time
 	free        func(dir string) (int64, error)
 	writeAt     func(f *os.File, p []byte, at int64) (int, error)
 	least, most int64
+	unsynced    int64
 }
 
 func (o Options) withDefaults() Options {
@@ -83,6 +84,7 @@ func (o Options) withDefaults() Options {
 	// A range costs a round trip, so it isn't small; the hasher follows behind as many
 	// as there are connections, so it isn't large.
 	o.least, o.most = cmp.Or(o.least, 4<<20), cmp.Or(o.most, 64<<20)
+	o.unsynced = cmp.Or(o.unsynced, usualUnsynced)
 	if o.now == nil {
 		o.now = time.Now
 	}

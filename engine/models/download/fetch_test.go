@@ -430,6 +430,39 @@ func TestAStalledConnectionIsCut(t *testing.T) {
 	require.EqualValues(t, len(data)-2000, s.served.Load())
 }
 
+// A connection that hardly brings anything doesn't hold up the others, nor the end.
+func TestASlowConnectionIsHelped(t *testing.T) {
+	data := noise(1, 4<<20)
+	s := serve(t, data)
+	o := quick("")
+	var ahead atomic.Int64 // of the clock
+	o.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	o.Stall = time.Hour
+	s.do(func(n int, w http.ResponseWriter, r *http.Request) bool {
+		if n != 2 {
+			return false
+		}
+		var from, to int
+		if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
+			panic(err)
+		}
+		w.Header().Set("ETag", `"one"`)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(data)))
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = w.Write(data[from : from+100])
+		_ = http.NewResponseController(w).Flush()
+		ahead.Add(int64(time.Minute))
+		<-r.Context().Done()
+		return true
+	})
+	b := newBench(t, s, o)
+	sum, err := b.fetch()
+	require.NoError(t, err)
+	require.Equal(t, digest(data), sum)
+	b.has(data)
+	require.EqualValues(t, len(data), b.count.Load())
+}
+
 func TestAServerThatNeverAnswers(t *testing.T) {
 	s := serve(t, nil)
 	s.do(func(_ int, _ http.ResponseWriter, r *http.Request) bool {

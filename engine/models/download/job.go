@@ -222,12 +222,11 @@ func (j *job) inherit(ctx context.Context, before fs.FileInfo, seen *record) (di
 // fetch makes attempts until one brings the file, and moves it to its path. The lock is
 // held.
 func (j *job) fetch(ctx context.Context) (digest string, err error) {
-	r := &route{client: j.client, origin: j.origin, token: j.file.Token}
 	_, statErr := os.Stat(j.file.Path)
 	seek := j.file.SHA256 == "" && statErr == nil
 	changed, refetched := false, false
 	for {
-		digest, err := j.attempt(ctx, r, seek)
+		digest, err := j.attempt(ctx, seek)
 		isWrong, isHere := (*wrong)(nil), (*here)(nil)
 		switch {
 		case err == nil:
@@ -261,7 +260,9 @@ func (j *job) fetch(ctx context.Context) (digest string, err error) {
 }
 
 // attempt makes one.
-func (j *job) attempt(ctx context.Context, r *route, seek bool) (digest string, err error) {
+func (j *job) attempt(ctx context.Context, seek bool) (digest string, err error) {
+	// What an attempt before learned of the way is of another file, perhaps.
+	r := &route{client: j.client, origin: j.origin, token: j.file.Token}
 	p, err := openPartial(j.names, j.file)
 	if err != nil {
 		return "", err

@@ -10,8 +10,9 @@ const (
 	// A kill loses what the journal doesn't say yet: of all connections together this,
 	// and what each of them has in its buffer.
 	unsavedLimit = 256 << 10
-	// A power cut loses what was not synced. Syncing more often than this costs speed.
-	unsyncedLimit = 256 << 20
+	// A power cut loses what was not synced. Syncing more often than this costs speed, and
+	// less often leaves more to be synced at the end, which costs as much.
+	usualUnsynced = 128 << 20
 
 	// A connection that needs slow for the rest of its claim, and has had it for as
 	// long, shares with one that has nothing to do. Less than crumb it gives away.
@@ -28,6 +29,7 @@ const (
 type ledger struct {
 	least, most int64 // bytes of a claim
 	sharers     int64 // connections
+	syncAt      int64 // unsynced bytes
 	now         func() time.Time
 
 	mu       sync.Mutex
@@ -53,7 +55,7 @@ type claim struct {
 
 func newLedger(o *Options, size int64, done spans) *ledger {
 	l := &ledger{
-		least: o.least, most: o.most, sharers: int64(o.Connections), now: o.now,
+		least: o.least, most: o.most, syncAt: o.unsynced, sharers: int64(o.Connections), now: o.now,
 		size: size, done: done, best: done.sum(),
 		moved: make(chan struct{}, 1), aged: make(chan struct{}, 1), full: make(chan struct{}),
 	}
@@ -171,7 +173,7 @@ func (l *ledger) add(c *claim, n int64) (left int64, save bool) {
 		l.unsynced += n
 		l.best = max(l.best, l.done.sum())
 		nudge(l.moved)
-		if l.unsynced >= unsyncedLimit {
+		if l.unsynced >= l.syncAt {
 			nudge(l.aged)
 		}
 		l.check()

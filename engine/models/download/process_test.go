@@ -51,11 +51,13 @@ func TestKilledProcessesLoseLittle(t *testing.T) {
 		}
 		counted, err := openCounter(p.Counter)
 		require.NoError(t, err)
+		var mu sync.Mutex // of r
 		for i := range int64(kills) {
 			// Somewhere in its fifth of the file.
+			mu.Lock()
 			limit := (i*int64(len(data)) + r.Int64N(int64(len(data)))) / kills
+			mu.Unlock()
 			reached := make(chan struct{}, 1)
-			var mu sync.Mutex
 			s.cutAt(func(_ int, from, to int64) int64 {
 				if s.served.Load()+to-from < limit {
 					return -1

@@ -158,7 +158,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func quick(parts string) Options {
 	return Options{
 		Parts: parts, FirstPause: time.Millisecond, LongestPause: 5 * time.Millisecond, LongestWait: 20 * time.Millisecond,
-		Stall: 10 * time.Second, Every: 5 * time.Millisecond, least: 64 << 10, most: 512 << 10,
+		Stall: 10 * time.Second, Every: 5 * time.Millisecond, least: 64 << 10, most: 512 << 10, unsynced: 2 << 20,
 	}
 }
 
