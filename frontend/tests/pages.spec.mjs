@@ -13,7 +13,8 @@ import { after, before, test } from 'node:test';
 import { api as direct, launch, page as serve, pages, wire } from './browser.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const prompt = 'Remember this well, it is long. '.repeat(60);
+// Another text in each run: what an earlier one has left must not be reused.
+const prompt = `Run ${Date.now()}. ` + 'Remember this well, it is long. '.repeat(60);
 const nasty = '<img src=x onerror=window.hit=1>';
 
 let base, api, close, line, browser, page;
@@ -41,6 +42,7 @@ const eventually = async (what, good, seconds = 15) => {
 /** Goes to an element as somebody without a mouse does, and presses a key on it. */
 async function press(locator, key = 'Enter') {
   await locator.waitFor();
+  await eventually('it can be pressed', () => locator.isEnabled());
   await locator.focus();
   assert.ok(await locator.evaluate((e) => e === document.activeElement), 'the keyboard reaches it');
   await locator.press(key);
@@ -155,6 +157,8 @@ test('overview: stop, start, restart, unload', async () => {
   const seen = (word) => orders.getByText(word, { exact: true }).waitFor({ timeout: 20000 });
   await press(orders.getByRole('button', { name: 'Stop' }));
   await seen('Stopped');
+  // Stop has become Start; whoever pressed it is still there.
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /Start/);
   await press(orders.getByRole('button', { name: 'Start' }));
   await seen('Ready');
   await press(orders.getByRole('button', { name: 'Unload' }));
@@ -162,6 +166,7 @@ test('overview: stop, start, restart, unload', async () => {
   await press(orders.getByRole('button', { name: 'Start' }));
   await seen('Ready');
   await press(orders.getByRole('button', { name: 'Restart' }));
+  await page.waitForTimeout(2000);
   await eventually('ready again', async () => (await state()) === 'ready');
 });
 
@@ -170,14 +175,14 @@ test('pool: the arrow keys go through the map', async () => {
   await open('pool');
   const map = page.getByRole('slider');
   await map.waitFor();
+  const text = () => map.getAttribute('aria-valuetext');
   await press(map, 'End');
-  assert.match(await map.getAttribute('aria-valuetext'), /^Free: /);
-  await map.press('Home');
-  for (let i = 0; i < 200; i++) {
-    if (/spec-b/.test(await map.getAttribute('aria-valuetext'))) break;
-    await map.press('ArrowRight');
-  }
-  assert.match(await map.getAttribute('aria-valuetext'), /spec-b/);
+  await eventually('the last are free', async () => /^Free: /.test(await text()));
+  await eventually('spec-b is passed', async () => {
+    await map.press('Home');
+    for (let last; last !== (last = await text()); await map.press('ArrowRight')) if (/spec-b/.test(last)) return true;
+    return false;
+  });
   await map.hover({ position: { x: 3, y: 3 } });
   assert.ok((await page.locator('.told').textContent()).length > 10);
 });
@@ -335,8 +340,9 @@ test('a lost connection is told, with since when, and comes back', async () => {
   assert.match(await alert.textContent(), /What is shown is from \d\d:\d\d:\d\d/);
   assert.ok(await page.locator('.stale').count());
   await accessible('a lost connection');
-  await line.mend();
   await press(alert.getByRole('button', { name: 'Try now' }));
+  await eventually('it has tried', async () => /next try/.test(await alert.textContent()));
+  await line.mend();
   await page.getByText('Live', { exact: true }).waitFor({ timeout: 20000 });
   assert.equal(await alert.count(), 0);
   errors.splice(before);

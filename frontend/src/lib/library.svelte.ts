@@ -11,6 +11,8 @@ class Library {
   error = $state<string | undefined>();
   /** This server has no such routes. */
   absent = $state(false);
+  /** Failed downloads that somebody has seen. */
+  dismissed = $state.raw<ReadonlySet<string>>(new Set());
   busy = $state.raw<ReadonlySet<string>>(new Set());
 
   /** Downloads: what the list said, and since then the events. */
@@ -58,6 +60,15 @@ class Library {
 
   pull(ref: string): Promise<void> {
     return this.do(ref, () => api.pull(ref));
+  }
+
+  /** Ends a download for good. One that has failed stays in the server's list, so it is hidden here. */
+  cancel(p: Pull): Promise<void> {
+    return this.do(p.name, async () => {
+      const answer = await api.cancelPull(p.name);
+      if (p.state === 'failed') this.dismissed = new Set([...this.dismissed, p.name + p.started_at]);
+      return answer;
+    });
   }
 
   remove(model: string): Promise<void> {
