@@ -5,7 +5,7 @@
 // They go to test-output/screenshots. With SAMOVAR_TRAFFIC=0 no traffic is made.
 
 import { mkdir } from 'node:fs/promises';
-import { api, launch, page as serve, pages } from './browser.mjs';
+import { api, launch, page as serve, pages, wire } from './browser.mjs';
 import { traffic } from './traffic.mjs';
 
 const out = new URL('../test-output/screenshots/', import.meta.url).pathname;
@@ -14,7 +14,9 @@ const themes = (process.env.SAMOVAR_THEMES ?? 'light,dark').split(',');
 const wanted = process.argv.slice(2);
 
 await mkdir(out, { recursive: true });
-const { base, close } = await serve();
+const { base: served, close } = await serve();
+const line = await wire(served);
+const { base } = line;
 const stop = new AbortController();
 const busy = process.env.SAMOVAR_TRAFFIC === '0' ? Promise.resolve() : traffic(api, 600, stop.signal).catch(() => {});
 const browser = await launch();
@@ -41,18 +43,34 @@ try {
         const path = name === 'agent' ? 'agents/' + encodeURIComponent((await agent()) ?? '') : name;
         await v.goto(`${base}/#/${path}`);
         await v.waitForTimeout(900);
-        if (name === 'agent' || name === 'overview') {
-          // The newest that has ended with a miss, if there is one, is opened.
-          const line = v.locator('button.line:has(.missed)').first();
-          if (name === 'agent' && (await line.count())) await line.click();
+        if (name === 'agent') {
+          // The newest with a miss, if there is one, is opened.
+          const missed = v.locator('button.line:has(.missed)').first();
+          if (await missed.count()) await missed.click();
+        }
+        if (name === 'try' && (await v.locator('.said').count()) === 0) {
+          for (const text of ['What can you do?', 'How do I connect Claude Code?']) {
+            await v.getByLabel('Message').fill(text);
+            await v.keyboard.press('Enter');
+            await v.waitForTimeout(2000);
+          }
         }
         await v.screenshot({ path: `${out}${name}-${themes[i]}-${size}.png` });
       }
+      if (wanted.length > 0) continue;
+      await v.goto(`${base}/#/overview`);
+      await line.cut();
+      await v.getByText('No connection').waitFor();
+      await v.waitForTimeout(500);
+      await v.screenshot({ path: `${out}lost-${themes[i]}-${size}.png` });
+      await line.mend();
+      await v.getByText('Live', { exact: true }).waitFor({ timeout: 20000 });
     }
   }
 } finally {
   stop.abort();
   await browser.close();
   await busy;
+  await line.close();
   await close();
 }
