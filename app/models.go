@@ -21,6 +21,7 @@ import (
 	"samovar/app/config"
 	"samovar/app/paths"
 	"samovar/engine/infer"
+	"samovar/engine/models/pull"
 )
 
 // modelsFlags are those of the commands about models on this machine.
@@ -52,6 +53,12 @@ func modelsCommand(ctx context.Context, p Process, inv invocation, s config.Sett
 }
 
 func aboutModels(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths) error {
+	if inv.command == cmdPull {
+		var wrong *infer.Error
+		if errors.As(pull.CheckName(inv.model), &wrong) {
+			return usageError{errors.New(strings.TrimRight(wrong.Public(), "."))}
+		}
+	}
 	var l modelsOf = &remote{running{base: "http://" + s.Addr}}
 	if inv.command == cmdSearch || !isServing(ctx, s.Addr) {
 		own, err := openLibrary(s, where, p.LookupEnv, slog.New(slog.DiscardHandler))

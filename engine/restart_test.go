@@ -151,7 +151,7 @@ func TestAWorkerThatCannotBeTalkedToIsReplaced(t *testing.T) {
 			} else {
 				require.Eventually(t, func() bool { s := e.Status(); return s.State == infer.StateReady && s.Restarts > 0 }, 20*time.Second, time.Millisecond)
 			}
-			say := strings.Repeat("word ", 5000) // 25 KB; a pipe has room for some
+			say := strings.Repeat("word ", 800) // 4 KB, 40 times; a pipe has room for 64
 			var all []<-chan generated
 			for i := range 40 {
 				all = append(all, generate(context.Background(), e, ask(fmt.Sprint(i), say)))
@@ -159,7 +159,8 @@ func TestAWorkerThatCannotBeTalkedToIsReplaced(t *testing.T) {
 			for _, one := range all {
 				g := <-one
 				require.NoError(t, g.err)
-				text, _, _ := collect(g.stream)
+				text, _, err := collect(g.stream)
+				require.ErrorIs(t, err, io.EOF)
 				require.Equal(t, say, text)
 				g.stream.Close()
 			}

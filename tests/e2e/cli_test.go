@@ -51,7 +51,8 @@ func TestWrongInvocations(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"unknown command", nil, []string{"pull", "qwen"}, []string{`"pull"`, "serve", "bench"}},
+		{"unknown command", nil, []string{"launch", "claude"}, []string{`"launch"`, "serve"}},
+		{"no model's name", nil, []string{"pull", "qwen"}, []string{"qwen", "owner/repo"}},
 		{"unknown flag", nil, []string{"serve", "--frobnicate"}, []string{"--frobnicate", "--help"}},
 		{"unknown model", nil, []string{"serve", "--model", "qwen"}, []string{"--model", `"qwen"`, "guide", ".gguf"}},
 		{"missing model file", nil, []string{"serve", "--model", filepath.Join(dir, "none.gguf")}, []string{"none.gguf"}},

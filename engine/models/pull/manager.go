@@ -77,15 +77,11 @@ func (m *Manager) Close() {
 // be one is an *infer.Error; what goes wrong later is told by the Pull.
 func (m *Manager) Start(name string) (infer.Pull, error) {
 	r := &running{done: make(chan struct{}), now: infer.Pull{Name: name, State: infer.PullStarting, Started: time.Now()}}
-	text := name
-	if e, ok := catalogue.Find(name); ok {
-		r.entry, text = &e, e.Ref()
+	var err error
+	if r.ref, r.entry, err = meant(name); err != nil {
+		return infer.Pull{}, err
 	}
-	ref, err := hub.ParseRef(text)
-	if err != nil {
-		return infer.Pull{}, refused(err)
-	}
-	r.ref = ref
+	ref := r.ref
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ctx.Err() != nil {
@@ -122,6 +118,25 @@ func (m *Manager) Start(name string) (infer.Pull, error) {
 		close(r.done)
 	})
 	return r.now, nil
+}
+
+// CheckName says why that cannot be the name of a model to download, or nil.
+func CheckName(name string) error {
+	_, _, err := meant(name)
+	return err
+}
+
+// meant is what a name means, and the catalogue's entry if it is one of its.
+func meant(name string) (hub.Ref, *catalogue.Entry, error) {
+	if e, ok := catalogue.Find(name); ok {
+		ref, err := hub.ParseRef(e.Ref())
+		return ref, &e, err
+	}
+	ref, err := hub.ParseRef(name)
+	if err != nil {
+		return ref, nil, refused(err)
+	}
+	return ref, nil, nil
 }
 
 // finish puts down how a download has ended. The lock is held.
