@@ -56,7 +56,7 @@ func openLibrary(s config.Settings, where paths.Paths, lookupEnv func(string) (s
 	if l.memory, err = models.Memory(); err == nil {
 		l.usable = catalogue.Usable(l.memory)
 	}
-	if l.Registry, err = registry.Open(registry.Options{Dir: dir, Hub: cache, Places: places, Named: namedModels(s), Usable: l.usable, Log: log}); err != nil {
+	if l.Registry, err = registry.Open(registry.Options{Dir: dir, Hub: cache, Places: places, Named: namedModels(s, dir), Usable: l.usable, Log: log}); err != nil {
 		return nil, err
 	}
 	endpoint, _ := lookupEnv("HF_ENDPOINT")
@@ -77,8 +77,11 @@ func openLibrary(s config.Settings, where paths.Paths, lookupEnv func(string) (s
 const forgotten = 30 * 24 * time.Hour
 
 // namedModels are the models that the settings name.
-func namedModels(s config.Settings) []registry.Named {
+func namedModels(s config.Settings, dir string) []registry.Named {
 	all := []registry.Named{{Name: guide.Name, Origin: registry.OriginGuide}}
+	if path := guide.Path(dir); exists(path) { // else it is made when it is asked for
+		all[0].Path = path
+	}
 	for _, of := range append([]config.Settings{s}, others(s)...) {
 		if !config.ModelIsPath(of.Model) {
 			continue
@@ -88,6 +91,11 @@ func namedModels(s config.Settings) []registry.Named {
 		}
 	}
 	return all
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Local implements control.Library.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -92,7 +93,11 @@ func chooseFile(path string) (engine.ModelFile, error) {
 	case err != nil:
 		return engine.ModelFile{}, usageError{fmt.Errorf("cannot use the model file: %w", err)}
 	case info.IsDir():
-		return engine.ModelFile{}, usageError{fmt.Errorf("%s is a folder; --model takes the path of a .gguf file", abs)}
+		file, err := modelIn(abs)
+		if err != nil {
+			return engine.ModelFile{}, usageError{err}
+		}
+		return chooseFile(file)
 	}
 	base := filepath.Base(abs)
 	return engine.ModelFile{
@@ -100,6 +105,28 @@ func chooseFile(path string) (engine.ModelFile, error) {
 		Aliases: []string{base},
 		Path:    abs,
 	}, nil
+}
+
+// otherPart is a part of a split model that is not the first.
+var otherPart = regexp.MustCompile(`-\d{5}-of-\d{5}\.gguf$`)
+
+// modelIn returns the model in a folder, if there is one only. Projectors are none.
+func modelIn(dir string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
+	if err != nil {
+		return "", err
+	}
+	files = slices.DeleteFunc(files, func(f string) bool {
+		name := filepath.Base(f)
+		return strings.HasPrefix(name, "mmproj") || otherPart.MatchString(name) && !strings.Contains(name, "-00001-of-")
+	})
+	switch len(files) {
+	case 0:
+		return "", fmt.Errorf("%s is a folder without a .gguf file", dir)
+	case 1:
+		return files[0], nil
+	}
+	return "", fmt.Errorf("%s is a folder with %d models; give the path of one: %s", dir, len(files), strings.Join(files, ", "))
 }
 
 // maxTemplateBytes bounds a chat template; the longest real ones have 20 KB.

@@ -50,6 +50,9 @@ func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
 		if err != nil && i == 0 {
 			return nil, err
 		}
+		for i := range agents {
+			agents[i].Model = m.id
+		}
 		all = append(all, agents...)
 	}
 	slices.SortStableFunc(all, func(a, b infer.Agent) int {

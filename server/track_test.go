@@ -71,6 +71,9 @@ func TestEveryRequestIsRecorded(t *testing.T) {
 	require.Equal(t, "wait", got[2]["shed"])
 	require.EqualValues(t, 529, got[2]["status"])
 	require.EqualValues(t, 400, got[1]["status"])
+	for _, r := range got[:3] {
+		require.NotEmpty(t, r["error"], "what the client was told")
+	}
 
 	metrics := read(t, get(t.Context(), t, base+"/metrics"))
 	for _, line := range []string{

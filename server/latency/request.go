@@ -42,7 +42,9 @@ type Record struct {
 	Outcome Outcome          `json:"outcome"`
 	Status  int              `json:"status,omitempty"`
 	Shed    infer.ShedReason `json:"shed,omitempty"`
-	Finish  string           `json:"finish_reason,omitempty"`
+	// Error is what the client was told, if it was refused, or failed.
+	Error  string `json:"error,omitempty"`
+	Finish string `json:"finish_reason,omitempty"`
 
 	PromptTokens     int `json:"prompt_tokens,omitempty"`
 	CachedTokens     int `json:"cached_tokens"`
@@ -93,6 +95,14 @@ func (r *Request) Tokens(n int, now time.Time) {
 	if first {
 		r.t.publish(r.record)
 	}
+}
+
+// Explain says what the client is told of why the request ended; to be called before
+// Finish.
+func (r *Request) Explain(text string) {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	r.record.Error = text
 }
 
 // Finish says that the request has ended; end is nil if no answer did. Only the

@@ -50,6 +50,13 @@ func TestPages(t *testing.T) {
 	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:pages")
 }
 
+// What the page shows is what the API says, and what a client measures.
+func TestNumbers(t *testing.T) {
+	browser := browserOf(t)
+	base := samovartest.Serve(t, built, "ready")
+	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:numbers")
+}
+
 // browserOf finds Chromium, or another browser of its kind.
 func browserOf(t *testing.T) string {
 	t.Helper()

@@ -23,8 +23,7 @@ var data []byte
 // file appears in one step and only its owner can read it. Files of other builds
 // are left alone, as another process may be serving them.
 func Install(dir string) (path string, err error) {
-	sum := sha256.Sum256(data)
-	path = filepath.Join(dir, "guide-"+hex.EncodeToString(sum[:8])+".gguf")
+	path = Path(dir)
 	if whole(path) {
 		return path, nil
 	}
@@ -32,6 +31,12 @@ func Install(dir string) (path string, err error) {
 		return "", fmt.Errorf("the built-in guide model could not be written: %w", err)
 	}
 	return path, nil
+}
+
+// Path is where Install puts this build's file in dir, whether it is there or not.
+func Path(dir string) string {
+	sum := sha256.Sum256(data)
+	return filepath.Join(dir, "guide-"+hex.EncodeToString(sum[:8])+".gguf")
 }
 
 // whole reports whether path is a regular file with exactly our bytes.

@@ -242,6 +242,13 @@ func (m *Manager) Cancel(ctx context.Context, name string) (infer.Pull, error) {
 	if err != nil {
 		return p, err
 	}
+	m.mu.Lock() // there is nothing to list any more
+	if r.now.State == infer.PullFailed {
+		m.pulls = slices.DeleteFunc(m.pulls, func(o *running) bool { return o == r })
+		p.State = infer.PullCancelled
+		m.tell(p)
+	}
+	m.mu.Unlock()
 	return p, m.discard(r)
 }
 

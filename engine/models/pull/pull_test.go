@@ -122,6 +122,11 @@ func TestWhatIsWrongNeverBecomesAModel(t *testing.T) {
 	t.Log(p.Error, p.Hint)
 	_, ok := r.o.Registry.Find(t.Context(), "owner/bad")
 	require.False(t, ok)
+	require.Len(t, r.Pulls(), 1)
+	p, err := r.Cancel(t.Context(), "owner/bad")
+	require.NoError(t, err)
+	require.Equal(t, infer.PullCancelled, p.State)
+	require.Empty(t, r.Pulls(), "a failure can be put away")
 	r.hub.Behave()
 	require.Equal(t, infer.PullDone, r.pulls("owner/bad").State)
 

@@ -168,6 +168,8 @@ export interface RequestRecord {
   outcome: Outcome;
   status?: number;
   shed?: string;
+  /** What the client was told, if it was refused or failed. */
+  error?: string;
   finish_reason?: string;
   prompt_tokens?: number;
   cached_tokens: number;
