@@ -38,6 +38,7 @@ func TestClients(t *testing.T) {
 		"ANTHROPIC_BASE_URL=" + guide, "ANTHROPIC_AUTH_TOKEN=local",
 	}
 	t.Run("curl", func(t *testing.T) { readmeCommands(t, guide) })
+	t.Run("dashboard", func(t *testing.T) { dashboardSnippets(t, guide) })
 	for _, script := range []string{"openai", "anthropic", "ai"} {
 		t.Run(script, func(t *testing.T) {
 			out, err := run(t, env, "node", "--test-reporter=spec", filepath.Join("scripts", script+".mjs"))
