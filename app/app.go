@@ -65,7 +65,7 @@ func run(ctx context.Context, p Process) error {
 	case cmdBenchStress:
 		return benchStress(ctx, p, inv, tune(settings), where)
 	case cmdPS, cmdStart, cmdStop, cmdUnload, cmdRestart, cmdPin, cmdUnpin:
-		return control(ctx, p, inv, settings)
+		return orderModels(ctx, p, inv, settings)
 	}
 	switch inv.command {
 	case cmdModels, cmdPull, cmdRemove, cmdSearch:

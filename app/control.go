@@ -35,8 +35,8 @@ type pinOrder struct {
 	Name         string `arg:"" name:"model" help:"The model."`
 }
 
-// control carries out ps and the orders to models.
-func control(ctx context.Context, p Process, inv invocation, s config.Settings) error {
+// orderModels carries out ps and the orders to models.
+func orderModels(ctx context.Context, p Process, inv invocation, s config.Settings) error {
 	c := running{base: "http://" + s.Addr}
 	method, path := http.MethodPost, "/samovar/v1/engine/"+inv.command
 	switch inv.command {

@@ -25,6 +25,8 @@ import (
 // serve checks what can be checked at once, opens the port, and only then does
 // what takes time: health answers while the model is still being made.
 func serve(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) (err error) {
+	ring := newLogRing(log.Handler())
+	log = slog.New(ring)
 	lib, err := openLibrary(s, where, p.LookupEnv, log)
 	if err != nil {
 		return err
@@ -58,9 +60,14 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 	cfg.Find = build.find
 	fleet := engine.NewFleet(cfg)
 	lib.fleet = fleet
-	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Page: p.Page, Version: engine.BuildVersion(), Log: log})
+	desk, err := newAdmin(ctx, p, inv, where, build, fleet, ring)
+	if err != nil {
+		return err
+	}
+	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Admin: desk, Page: p.Page, Version: engine.BuildVersion(), Log: log})
 	announce(p.Stderr, log, s, inv, cfg.Models[0].Model.ID, ln.Addr())
-	defer reloadOnHangup(ctx, p, inv, build, fleet)()
+	defer desk.reloads.Wait()
+	defer reloadOnHangup(ctx, desk)()
 	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, func(ctx context.Context) error {
 		watching, stop := context.WithCancel(ctx)
 		var watched sync.WaitGroup
@@ -75,19 +82,14 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 // returns is called. Those of the models' workers are applied; requests wait for the next
 // ones. Another model takes the place of the default one once it is loaded. Of the other
 // settings it says that they need a restart.
-func reloadOnHangup(ctx context.Context, p Process, inv invocation, build *fleetBuilder, fleet *engine.Fleet) (stop func()) {
+func reloadOnHangup(ctx context.Context, desk *admin) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	var done sync.WaitGroup
 	done.Go(func() {
 		for range hangups {
-			s, _, err := resolve(inv.flags, p.LookupEnv)
-			if err != nil {
-				build.log.Error("the settings are wrong, and stay as they were", "err", err)
-				continue
-			}
-			build.reload(ctx, s, fleet)
+			desk.reload(ctx)
 		}
 	})
 	return func() {

@@ -81,7 +81,7 @@ func allowCrossOrigin(c echo.Context, origin string) {
 // preflight answers what a browser asks before a request of an allowed origin.
 func preflight(c echo.Context) error {
 	in, out := c.Request().Header, c.Response().Header()
-	out.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
+	out.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
 	if headers := in.Get("Access-Control-Request-Headers"); headers != "" {
 		out.Set("Access-Control-Allow-Headers", headers)
 	}

@@ -33,6 +33,8 @@ type Options struct {
 	Engine Engine
 	// Library knows the models on this machine; without one there are no routes for it.
 	Library control.Library
+	// Admin is for the settings, the log and doctor; without one there are no routes for it.
+	Admin control.Admin
 	// Page holds the dashboard: index.html, and assets in a folder. Nil is none.
 	Page    fs.FS
 	Version string

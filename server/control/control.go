@@ -12,11 +12,13 @@ import (
 	"samovar/server/sse"
 )
 
-// API answers the routes. All fields but Library are needed.
+// API answers the routes. All fields but Library and Admin are needed.
 type API struct {
 	Engine Engine
 	// Library may be nil: then there are no routes for it.
 	Library Library
+	// Admin may be nil: then there are no routes for it.
+	Admin Admin
 	// ReadBody returns a request's whole body.
 	ReadBody func(c echo.Context) ([]byte, error)
 	Requests *latency.Tracker
@@ -36,6 +38,9 @@ func (a *API) Register(e *echo.Echo) {
 	a.registerEngine(e)
 	if a.Library != nil {
 		a.registerModels(e)
+	}
+	if a.Admin != nil {
+		a.registerAdmin(e)
 	}
 }
 
@@ -75,7 +80,7 @@ func (a *API) overview() infer.Overview {
 
 // events streams a snapshot four times a second, every request's record when
 // it begins, has its first token and ends, and every change of a model's
-// state or of a download. Each watcher is served by its own
+// state or of a download, and lines of the log. Each watcher is served by its own
 // goroutine: one that reads slowly gets fewer snapshots, always the latest, and
 // may miss records; nobody waits for it.
 func (a *API) events(c echo.Context) error {
@@ -88,6 +93,12 @@ func (a *API) events(c echo.Context) error {
 		var stopPulls func()
 		pulls, stopPulls = a.Library.WatchPulls()
 		defer stopPulls()
+	}
+	var lines <-chan LogLine
+	if a.Admin != nil {
+		var stopLines func()
+		lines, stopLines = a.Admin.WatchLogs()
+		defer stopLines()
 	}
 	w := sse.Start(c.Response(), a.WriteTimeout)
 	tick := time.NewTicker(snapshotEvery)
@@ -106,6 +117,8 @@ func (a *API) events(c echo.Context) error {
 				w.Event("engine", t)
 			case p := <-pulls:
 				w.Event("pull", p)
+			case l := <-lines:
+				w.Event("log", l)
 			case now = <-tick.C:
 				waiting = false
 			case <-a.Stopping:
