@@ -34,7 +34,7 @@ export async function page() {
   return { base: `http://127.0.0.1:${port}`, close: () => server.close() };
 }
 
-export const pages = ['overview', 'pool', 'agents', 'savings', 'models', 'connect', 'try'];
+export const pages = ['overview', 'pool', 'agents', 'savings', 'models', 'connect', 'try', 'settings', 'logs', 'doctor'];
 
 /** A wire to a server that can be cut and mended: cut() ends all connections and takes no more. */
 export async function wire(target) {

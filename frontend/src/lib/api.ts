@@ -1,7 +1,7 @@
 // The way to the server. Whoever serves the page may say where the API is and give a token, in
 // two <meta> elements: the window's page comes from elsewhere than its API.
 
-import type { Agent, HubModel, Library, Overview, Pull, RequestRecord, Savings, Window } from './types.ts';
+import type { Agent, Diagnosis, HubModel, Library, LogLine, Overview, Pull, RequestRecord, Savings, Settings, Window } from './types.ts';
 
 const meta = (name: string): string =>
   typeof document === 'undefined' ? '' : (document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? '');
@@ -100,6 +100,12 @@ export const api = {
   cancelPull: (name: string) => json<Pull>('/samovar/v1/models/pulls/cancel', { method: 'POST', body: { name } }),
   removeModel: (name: string) =>
     json<{ freed_bytes: number }>(`/samovar/v1/models?name=${enc(name)}`, { method: 'DELETE' }),
+
+  settings: () => json<Settings>('/samovar/v1/settings'),
+  /** Writes a setting to the settings file; null takes it out. */
+  set: (name: string, value: string | null) => json<Settings>('/samovar/v1/settings', { method: 'PUT', body: { name, value } }),
+  logs: async (limit = 500) => (await json<{ lines: LogLine[] | null }>(`/samovar/v1/logs?limit=${limit}`)).lines ?? [],
+  doctor: (signal?: AbortSignal) => json<Diagnosis>('/samovar/v1/doctor', { signal }),
 };
 
 /** What went wrong, for people. */

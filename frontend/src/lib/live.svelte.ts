@@ -4,11 +4,13 @@ import { api, ask } from './api.ts';
 import { Feed, type ServerEvent } from './events.ts';
 import { Rate, Ring } from './history.ts';
 import { instant } from './format.ts';
-import type { Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
+import { mergeLines, type LogEntry } from './logs.ts';
+import type { LogLine, Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
 
 const hour = 3600;
 const mostRequests = 512;
 const mostTransitions = 100;
+const mostLogged = 500; // between two snapshots
 
 /** What is drawn of each series: p50, p95 and p99 of the last minute for these, in this order. */
 export const charted: Metric[] = ['ttft', 'tpot', 'itl'];
@@ -30,6 +32,8 @@ class Live {
   requestsKnown = $state(false);
   transitions = $state.raw<Transition[]>([]);
   pulls = $state.raw<Pull[]>([]);
+  /** What is logged while the page is open, and before it as far as it was asked for; the newest first. */
+  logs = $state.raw<LogEntry[]>([]);
   /** The server's time, as of the last snapshot, moved on by ours. */
   now = $state(Date.now());
   /** Grows once a second, when the rings have a new row. */
@@ -51,6 +55,7 @@ class Live {
   #in = new Rate();
   #out = new Rate();
   #pending = new Map<string, RequestRecord>();
+  #logged: LogLine[] = []; // since the last snapshot, the newest first
   #ended = false;
 
   open(): () => void {
@@ -78,6 +83,12 @@ class Live {
 
   retry(): void {
     this.#feed?.retry();
+  }
+
+  /** Asks for the lines that were logged before. */
+  async readLogs(): Promise<void> {
+    const lines = await api.logs();
+    this.logs = mergeLines(this.logs, lines);
   }
 
   /** What happened before the stream began, or while it was broken. */
@@ -118,6 +129,10 @@ class Live {
         this.pulls = [p, ...this.pulls.filter((o) => o.name !== p.name)].slice(0, 50);
         break;
       }
+      case 'log':
+        this.#logged.unshift(data as LogLine);
+        if (this.#logged.length > mostLogged) this.#logged.pop();
+        break;
     }
   }
 
@@ -131,6 +146,10 @@ class Live {
     if (this.#pending.size > 0) {
       this.#merge([...this.#pending.values()]);
       this.#pending.clear();
+    }
+    if (this.#logged.length > 0) {
+      this.logs = mergeLines(this.logs, this.#logged);
+      this.#logged = [];
     }
     if (this.#ended) {
       this.#ended = false;

@@ -303,3 +303,49 @@ export interface Library {
   suggestions: Suggestion[];
   pulls: Pull[];
 }
+
+export interface Setting {
+  name: string;
+  kind: 'text' | 'number' | 'yes_no';
+  /** What holds now. */
+  value: string;
+  default: string;
+  /** "default", "the settings file", or the flag or variable that gives it. */
+  origin: string;
+  /** What the settings file says, if it says anything. */
+  in_file?: string;
+  /** In words, what may be set. */
+  allowed: string;
+  /** Takes effect while Samovar runs. */
+  live: boolean;
+  /** The file says something that holds only after a restart. */
+  pending: boolean;
+}
+
+export interface Settings {
+  file: string;
+  settings: Setting[];
+}
+
+export type Level = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+
+export interface LogLine {
+  at: string;
+  level: Level;
+  message: string;
+  fields?: { key: string; value: string }[] | null;
+}
+
+export type Severity = 'ok' | 'note' | 'warning' | 'problem';
+
+export interface Finding {
+  level: Severity;
+  subject: string;
+  text: string;
+  hint?: string;
+}
+
+export interface Diagnosis {
+  findings: Finding[] | null;
+  took_ms: number;
+}
