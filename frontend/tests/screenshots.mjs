@@ -48,6 +48,14 @@ try {
           const missed = v.locator('button.line:has(.missed)').first();
           if (await missed.count()) await missed.click();
         }
+        if (name === 'settings') {
+          // One that is typed and one that is refused.
+          await v.getByLabel('Download limit', { exact: true }).fill('5MB');
+          await v.getByLabel('Unload after', { exact: true }).fill('soon');
+          await v.keyboard.press('Enter');
+          await v.locator('main form [role=alert]').first().waitFor();
+        }
+        if (name === 'doctor') await v.getByRole('button', { name: 'Run again' }).waitFor({ timeout: 60000 });
         if (name === 'try' && (await v.locator('.said').count()) === 0) {
           for (const text of ['What can you do?', 'How do I connect Claude Code?']) {
             await v.getByLabel('Message').fill(text);
