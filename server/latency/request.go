@@ -90,7 +90,7 @@ func (r *Request) Tokens(n int, now time.Time) {
 		r.record.MaxITL = max(r.record.MaxITL, ms(gap))
 		r.series.observe(ITL, gap, now)
 	}
-	r.series.tokens.record(n, now)
+	r.series.count(n, now)
 	r.t.mu.Unlock()
 	if first {
 		r.t.publish(r.record)

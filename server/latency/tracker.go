@@ -34,6 +34,7 @@ type Tracker struct {
 	running map[*Request]struct{}
 	recent  []Record // oldest first
 	series  map[key]*series
+	total   *series // of all of them
 	feeds   map[chan Record]struct{}
 }
 
@@ -46,10 +47,12 @@ type Sink interface {
 
 type key struct{ surface, model string }
 
-// series is what is measured for one surface and model.
+// series is what is measured for one surface and model, or for all.
 type series struct {
-	key     key
+	key key
+	// sink takes it, too; total is the one of all. Both are nil in that one.
 	sink    Sink
+	total   *series
 	windows map[Metric][]*window // as spans
 	tokens  counter
 	// ends counts requests that were answered, all those that ended.
@@ -58,7 +61,7 @@ type series struct {
 
 // New returns a Tracker that hands its measurements on to sink.
 func New(sink Sink) *Tracker {
-	return &Tracker{sink: sink, running: map[*Request]struct{}{}, series: map[key]*series{}, feeds: map[chan Record]struct{}{}}
+	return &Tracker{sink: sink, running: map[*Request]struct{}{}, series: map[key]*series{}, total: newSeries(key{}, nil, nil), feeds: map[chan Record]struct{}{}}
 }
 
 // Begin tracks a request.
@@ -67,7 +70,7 @@ func (t *Tracker) Begin(s Start) *Request {
 	t.mu.Lock()
 	k := key{s.Surface, s.Model}
 	if t.series[k] == nil {
-		t.series[k] = newSeries(k, t.sink)
+		t.series[k] = newSeries(k, t.sink, t.total)
 	}
 	r.series = t.series[k]
 	t.running[r] = struct{}{}
@@ -98,7 +101,8 @@ func (t *Tracker) Records(limit int) []Record {
 	return records[:min(max(limit, 0), len(records))]
 }
 
-// Window is what one series did in one window.
+// Window is what one series did in one window: surface and model are empty in that of
+// all requests.
 type Window struct {
 	Surface string             `json:"surface"`
 	Model   string             `json:"model"`
@@ -112,24 +116,29 @@ type Window struct {
 	TokensPerSecond float64 `json:"tokens_per_second"`
 }
 
-// Windows sums up every series over every window.
+// Windows sums up every series over every window, that of all requests first.
 func (t *Tracker) Windows(now time.Time) []Window {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := []Window{}
+	out := windowsOf(nil, t.total, now)
 	for _, k := range slices.SortedFunc(maps.Keys(t.series), func(a, b key) int {
 		return strings.Compare(a.surface+"\x00"+a.model, b.surface+"\x00"+b.model)
 	}) {
-		s := t.series[k]
-		for i, span := range spans {
-			w := Window{Surface: k.surface, Model: k.model, Window: span.name, Metrics: map[Metric]Summary{},
-				Requests: s.all.sum(i, now), Answered: s.ends.sum(i, now), Tokens: s.tokens.sum(i, now)}
-			for _, m := range Metrics {
-				w.Metrics[m] = s.windows[m][i].summary(now)
-			}
-			w.TokensPerSecond = float64(w.Tokens) / (time.Duration(span.slots) * span.slot).Seconds()
-			out = append(out, w)
+		out = windowsOf(out, t.series[k], now)
+	}
+	return out
+}
+
+// windowsOf appends those of one series.
+func windowsOf(out []Window, s *series, now time.Time) []Window {
+	for i, span := range spans {
+		w := Window{Surface: s.key.surface, Model: s.key.model, Window: span.name, Metrics: map[Metric]Summary{},
+			Requests: s.all.sum(i, now), Answered: s.ends.sum(i, now), Tokens: s.tokens.sum(i, now)}
+		for _, m := range Metrics {
+			w.Metrics[m] = s.windows[m][i].summary(now)
 		}
+		w.TokensPerSecond = float64(w.Tokens) / (time.Duration(span.slots) * span.slot).Seconds()
+		out = append(out, w)
 	}
 	return out
 }
@@ -162,8 +171,8 @@ func (t *Tracker) publish(r Record) {
 	}
 }
 
-func newSeries(k key, sink Sink) *series {
-	s := &series{key: k, sink: sink, windows: map[Metric][]*window{}}
+func newSeries(k key, sink Sink, total *series) *series {
+	s := &series{key: k, sink: sink, total: total, windows: map[Metric][]*window{}}
 	for _, m := range Metrics {
 		for _, span := range spans {
 			s.windows[m] = append(s.windows[m], newWindow(span.slots, span.slot))
@@ -177,7 +186,18 @@ func (s *series) observe(m Metric, d time.Duration, now time.Time) {
 	for _, w := range s.windows[m] {
 		w.record(d, now)
 	}
-	s.sink.Observe(s.key.surface, s.key.model, m, d)
+	if s.total != nil {
+		s.total.observe(m, d, now)
+		s.sink.Observe(s.key.surface, s.key.model, m, d)
+	}
+}
+
+// count counts tokens.
+func (s *series) count(n int, now time.Time) {
+	s.tokens.record(n, now)
+	if s.total != nil {
+		s.total.count(n, now)
+	}
 }
 
 func (s *series) end(r Record, answered bool) {
@@ -186,7 +206,10 @@ func (s *series) end(r Record, answered bool) {
 	if answered {
 		s.ends.record(1, now)
 	}
-	s.sink.Ended(r)
+	if s.total != nil {
+		s.total.end(r, answered)
+		s.sink.Ended(r)
+	}
 }
 
 // counter counts over every span.

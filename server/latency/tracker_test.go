@@ -52,7 +52,10 @@ func TestARequestsAnatomy(t *testing.T) {
 	require.Equal(t, map[Metric]int{TTFT: 1, ITL: 2, TPOT: 1, QueueWait: 1, EndToEnd: 1}, s.seen)
 
 	w := tr.Windows(after(450 * time.Millisecond))
-	require.Len(t, w, 3)
+	require.Len(t, w, 6)
+	require.Empty(t, w[1].Surface+w[1].Model, "all requests come first")
+	require.Equal(t, "openai", w[4].Surface)
+	require.Equal(t, w[1].Metrics, w[4].Metrics, "there is only that series")
 	require.Equal(t, "1m", w[1].Window)
 	require.EqualValues(t, 1, w[1].Answered)
 	require.EqualValues(t, 4, w[1].Tokens)
