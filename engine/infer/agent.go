@@ -125,6 +125,8 @@ const (
 // Miss explains why a request reused less than it could.
 type Miss struct {
 	Reason MissReason `json:"reason"`
+	// At is when the request ended.
+	At time.Time `json:"at,omitzero"`
 	// Text says it in words.
 	Text string `json:"text"`
 	// Message is the first that differs, from 0, and Role whose it is; −1 if it is

@@ -296,10 +296,11 @@ func (r *Registry) Settle(c Claim, res Result) *infer.Miss {
 	a.Tokens, a.Plain = slices.Clone(res.Tokens), c.plain
 	miss := c.missed(res)
 	if miss != nil {
+		miss.At = now
 		miss.Time = time.Duration(miss.Tokens) * res.PrefillRow
 		miss.Text += fmt.Sprintf(" %d tokens had to be computed again", miss.Tokens)
 		if miss.Time > 0 {
-			miss.Text += fmt.Sprintf(", about %.1f s", miss.Time.Seconds())
+			miss.Text += ", about " + span(miss.Time)
 		}
 		miss.Text += "."
 		a.Miss = miss
@@ -391,6 +392,14 @@ func (r *Registry) Get(id string) (Entry, bool) {
 		return a.entry(), true
 	}
 	return Entry{}, false
+}
+
+// span is a time for people: 46 ms, 1.2 s.
+func span(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 func (a *agent) entry() Entry {

@@ -154,7 +154,7 @@ func check(file string) error {
 	_, err := models.Inspect(file)
 	var bad *models.BadFileError
 	if errors.As(err, &bad) {
-		return &infer.Error{Code: infer.CodeInvalid, Message: "The file was downloaded right, but it is no model that Samovar can run. " + bad.Reason, Hint: bad.Hint, Err: err}
+		return &infer.Error{Code: infer.CodeInvalid, Message: "The file was downloaded right, but it is no model that Samovar can run. " + bad.Reason, Hint: "Choose another quantisation, or another model.", Err: err}
 	}
 	return err
 }

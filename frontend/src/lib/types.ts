@@ -144,6 +144,7 @@ export interface Snapshot {
 }
 
 export interface Miss {
+  at?: string;
   reason: 'changed' | 'gone' | 'checkpoint';
   text: string;
   message: number;
