@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { agentColours, agentVariable } from '../src/lib/colours.ts';
 import { messageOf } from '../src/lib/api.ts';
 import { snippets } from '../src/lib/snippets.ts';
@@ -25,6 +25,12 @@ describe('snippets', () => {
 
 describe('colours', () => {
   it('are always the same', () => expect(agentVariable('writer')).toBe(agentVariable('writer')));
+  it('are told apart while there are enough', async () => {
+    vi.resetModules();
+    const fresh = await import('../src/lib/colours.ts');
+    const names = ['writer', 'spec-b', 'übersetzer', 'spec-a', 'ci/fix-tests', 'dashboard', 'planner', 'reviewer', 'x', 'y'];
+    expect(new Set(names.map(fresh.agentVariable)).size).toBe(agentColours);
+  });
   it('are all used, and no others', () => {
     const seen = new Set(Array.from({ length: 1000 }, (_, i) => agentVariable(`agent-${i}`)));
     expect([...seen].sort()).toEqual(Array.from({ length: agentColours }, (_, i) => `--agent-${i}`));

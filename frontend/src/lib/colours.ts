@@ -1,4 +1,5 @@
-// Agents' colours: always the same for a name, and told apart by people who see colours
+// Agents' colours: the same for a name as long as the page is open, and no two alike while
+// there are enough; told apart by people who see colours
 // differently (after Okabe and Ito, and Paul Tol). The colours themselves are in app.css, one
 // set for each theme.
 
@@ -14,9 +15,21 @@ export function hash(text: string): number {
   return h >>> 0;
 }
 
-/** The agent's custom property; sequences without an agent have a grey one. */
+const given = new Map<string, number>();
+
+/**
+ * The agent's custom property; sequences without an agent have a grey one. A name has the
+ * colour that its hash says, or the next one that no other has.
+ */
 export function agentVariable(id: string | undefined): string {
   if (!id) return '--agent-none';
-  const h = hash(id);
-  return `--agent-${((h ^ (h >>> 15)) >>> 0) % agentColours}`;
+  let colour = given.get(id);
+  if (colour === undefined) {
+    const h = hash(id);
+    colour = ((h ^ (h >>> 15)) >>> 0) % agentColours;
+    const taken = new Set(given.values());
+    if (taken.size < agentColours) while (taken.has(colour)) colour = (colour + 1) % agentColours;
+    given.set(id, colour);
+  }
+  return `--agent-${colour}`;
 }
