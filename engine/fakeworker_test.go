@@ -122,7 +122,11 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 			syscall.Exit(1)
 		}
 		if kind == wire.KindQuery {
-			send(wire.KindAnswer, wire.Answer{ID: m.ID, Body: []byte("[]")})
+			body := `[{"id":"ann"}]`
+			if m.Op == wire.OpAgent {
+				body = `{"id":"ann"}`
+			}
+			send(wire.KindAnswer, wire.Answer{ID: m.ID, Body: []byte(body)})
 			continue
 		}
 		if kind == wire.KindTrim {

@@ -284,9 +284,13 @@ func (f *Fleet) Unload(ctx context.Context, model string) error {
 // Restart gives a model another worker, or all that have one if it is "".
 func (f *Fleet) Restart(model, reason string) error {
 	return f.each(model, func(m *member) error {
-		if model != "" || m.snapshot().State != infer.StateUnloaded {
-			m.Restart(reason)
+		switch m.snapshot().State {
+		case infer.StateUnloaded, infer.StateStopped, infer.StateFailed:
+			if model == "" {
+				return nil // it has none
+			}
 		}
+		m.Restart(reason)
 		return nil
 	})
 }

@@ -270,6 +270,34 @@ func TestAfterASleep(t *testing.T) {
 	says(t, f, "m0", "a", "good morning")
 }
 
+// Agents can be asked about while the default model is away, and those of a model that was
+// unloaded are known.
+func TestAgentsOfAllModels(t *testing.T) {
+	f := openFleet(t, fleetConfig(t, "good", "good"))
+	reaches(t, f, "m0", infer.StateReady)
+	says(t, f, "m1", "a", "hello")
+	all, err := f.Agents(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.ElementsMatch(t, []string{"m0", "m1"}, []string{all[0].Model, all[1].Model})
+	require.NoError(t, f.Stop(t.Context(), "m0"))
+	all, err = f.Agents(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	a, err := f.Agent(t.Context(), "ann")
+	require.NoError(t, err)
+	require.Equal(t, "ann", a.ID)
+	require.NoError(t, f.Unload(t.Context(), "m1"))
+	all, err = f.Agents(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "m1", all[0].Model, "as it was")
+	require.NoError(t, f.Restart("", "again"))
+	require.Equal(t, infer.StateStopped, state(f, "m0").State, "what has no worker gets none")
+	require.NoError(t, f.Stop(t.Context(), ""))
+	_, err = f.Agent(t.Context(), "ann")
+	require.Equal(t, infer.CodeStopped, infer.CodeOf(err))
+}
+
 func TestAnotherDefaultModel(t *testing.T) {
 	cfg := fleetConfig(t, "good", "badmodel", "good")
 	all := cfg.Models

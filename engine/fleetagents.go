@@ -45,11 +45,10 @@ func (m *member) away() bool {
 // loaded are as they were when it was.
 func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
 	var all []infer.Agent
-	for i, m := range f.members() {
+	var first error // of one that could not say
+	for _, m := range f.members() {
 		agents, err := f.agentsOf(ctx, m)
-		if err != nil && i == 0 {
-			return nil, err
-		}
+		first = cmp.Or(first, err)
 		for i := range agents {
 			agents[i].Model = m.id
 		}
@@ -58,6 +57,9 @@ func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
 	slices.SortStableFunc(all, func(a, b infer.Agent) int {
 		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.ID, b.ID))
 	})
+	if len(all) == 0 && first != nil {
+		return nil, first
+	}
 	return all, nil
 }
 
@@ -76,7 +78,9 @@ func (f *Fleet) Agent(ctx context.Context, id string) (infer.Agent, error) {
 		if a, ok := f.remembered(m, id); ok {
 			return a, nil
 		}
-		return m.Agent(ctx, id)
+		a, err := m.Agent(ctx, id)
+		a.Model = m.id
+		return a, err
 	})
 }
 
@@ -107,7 +111,10 @@ func ofAgent[T any](ctx context.Context, f *Fleet, id string, do func(*member) (
 		if err == nil {
 			return v, nil
 		}
-		if first = cmp.Or(first, err); infer.CodeOf(err) != infer.CodeNotFound {
+		switch infer.CodeOf(err) {
+		case infer.CodeNotFound, infer.CodeStarting, infer.CodeStopped, infer.CodeFailed, infer.CodeWorkerLost:
+			first = cmp.Or(first, err) // another one may know it
+		default:
 			return none, err
 		}
 	}
