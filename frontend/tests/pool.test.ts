@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grid, layout, rects, runAt, squares } from '../src/lib/pool.ts';
+import { grid, layout, owners, rects, runAt, squares } from '../src/lib/pool.ts';
 import type { Pool, PoolSequence } from '../src/lib/types.ts';
 
 const pool = (cells: number, shared: number, sequences: PoolSequence[], reserved = 0): Pool => {
@@ -88,5 +88,16 @@ describe('squares', () => {
     }
     expect(runAt(g, runs, -1, 5)).toBeUndefined();
     expect(runAt(g, runs, 5, 5000)).toBeUndefined();
+  });
+});
+
+describe('owners', () => {
+  it('sum up sequences, the largest first, and leave out what is shared', () => {
+    const run = (kind: 'own' | 'shared' | 'free', cells: number, agent?: string) => ({ kind, at: 0, cells, agent });
+    expect(owners([run('shared', 9), run('own', 2, 'a'), run('own', 4, 'b'), run('own', 3, 'a'), run('own', 1), run('free', 5)])).toEqual([
+      { agent: 'a', cells: 5 },
+      { agent: 'b', cells: 4 },
+      { agent: undefined, cells: 1 },
+    ]);
   });
 });

@@ -39,6 +39,19 @@ export function layout(pool: Pool): Run[] {
   return runs;
 }
 
+export interface Owner {
+  agent?: string;
+  /** Cells that only it has. */
+  cells: number;
+}
+
+/** Whose cells they are, the largest first; those that are shared are nobody's alone. */
+export function owners(runs: Run[]): Owner[] {
+  const all = new Map<string | undefined, number>();
+  for (const r of runs) if (r.kind === 'own') all.set(r.agent, (all.get(r.agent) ?? 0) + r.cells);
+  return [...all].map(([agent, cells]) => ({ agent, cells })).sort((a, b) => b.cells - a.cells);
+}
+
 export interface Grid {
   cols: number;
   rows: number;
