@@ -13,6 +13,7 @@ require (
 	github.com/ebitengine/purego v0.10.0
 	github.com/go-analyze/charts v0.6.4
 	github.com/gofrs/flock v0.13.1
+	github.com/google/renameio/v2 v2.0.2
 	github.com/hybridgroup/yzma v1.26.0
 	github.com/jupiterrider/ffi v0.7.0
 	github.com/labstack/echo/v4 v4.16.0

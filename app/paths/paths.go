@@ -65,6 +65,9 @@ func (p Paths) KeptDir() string { return filepath.Join(p.data, "kv") }
 // Worker is the folder that a worker may write to.
 func (p Paths) Worker() (string, error) { return private(filepath.Join(p.state, "worker")) }
 
+// InstanceFile is the record of the instance that serves, made or not.
+func (p Paths) InstanceFile() string { return filepath.Join(p.state, "instance.json") }
+
 // Folders are those that everything is written to, made or not: the data folder alone,
 // or the platform's.
 func (p Paths) Folders() []string {

@@ -16,6 +16,7 @@ func TestEverythingLiesUnderTheDataFolder(t *testing.T) {
 	require.NoError(t, err)
 	require.NoDirExists(t, dir, "naming places makes none")
 	require.Equal(t, filepath.Join(dir, "settings.toml"), p.SettingsFile())
+	require.Equal(t, filepath.Join(dir, "state", "instance.json"), p.InstanceFile())
 
 	for _, place := range []func() (string, error){p.Models, p.Shapes, p.Worker} {
 		made, err := place()
