@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -22,59 +23,112 @@ import (
 	"samovar/server"
 )
 
-// serve checks what can be checked at once, opens the port, and only then does
-// what takes time: health answers while the model is still being made.
+// serve opens a service and serves until ctx is done.
 func serve(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) (err error) {
-	ring := newLogRing(log.Handler())
-	log = slog.New(ring)
-	lib, err := openLibrary(s, where, p.LookupEnv, log)
+	opened, err := openService(ctx, p, inv, s, where, log)
 	if err != nil {
 		return err
 	}
-	defer lib.close()
-	build := &fleetBuilder{settings: s, where: where, library: lib, log: log}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	announce(p.Stderr, opened.log, s, inv, opened.model, opened.ln.Addr())
+	return opened.serve(ctx)
+}
+
+// service is everything that serves, opened in order: what `samovar serve` and the menu
+// bar have in common.
+type service struct {
+	settings config.Settings
+	log      *slog.Logger
+	library  *library
+	fleet    *engine.Fleet
+	desk     *admin
+	api      *server.Server
+	ln       net.Listener
+	// model is the default one's name.
+	model string
+	// closing undoes what was opened, the last one first.
+	closing []func() error
+}
+
+// openService checks what can be checked at once, opens the port, and only then does
+// what takes time: health answers while the model is still being made. Whoever opens a
+// service closes it.
+func openService(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) (_ *service, err error) {
+	ring := newLogRing(log.Handler())
+	o := &service{settings: s, log: slog.New(ring)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close())
+		}
+	}()
+	if o.library, err = openLibrary(s, where, p.LookupEnv, o.log); err != nil {
+		return nil, err
+	}
+	o.onClose(func() error { o.library.close(); return nil })
+	build := &fleetBuilder{settings: s, where: where, library: o.library, log: o.log}
 	cfg, err := build.fleet(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.claim(ctx, where); err != nil {
+		return nil, err
+	}
+	if cfg, err = build.folders(cfg); err != nil {
+		return nil, err
+	}
+	cfg.Find = build.find
+	o.model, o.fleet = cfg.Models[0].Model.ID, engine.NewFleet(cfg)
+	o.library.fleet = o.fleet
+	if o.desk, err = newAdmin(ctx, p, inv, where, build, o.fleet, ring); err != nil {
+		return nil, err
+	}
+	o.api = server.New(server.Options{Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Page: p.Page, Version: engine.BuildVersion(), Log: o.log})
+	return o, nil
+}
+
+// claim takes what only one samovar can have: the port and the data folder.
+func (o *service) claim(ctx context.Context, where paths.Paths) (err error) {
+	if o.ln, err = listen.TCP(ctx, o.settings.Addr); err != nil {
 		return err
 	}
-	ln, err := listen.TCP(ctx, s.Addr)
-	if err != nil {
-		return err
-	}
-	defer ln.Close() // the server closes it first, but for errors up to there
+	o.onClose(func() error { o.ln.Close(); return nil }) // the server closes it first, but for errors up to there
 	lock, err := where.Lock()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if s.AddrFile != "" {
-		if err := writeAddrFile(s.AddrFile, ln.Addr()); err != nil {
+	o.onClose(lock.Close)
+	if o.settings.AddrFile != "" {
+		if err := writeAddrFile(o.settings.AddrFile, o.ln.Addr()); err != nil {
 			return err
 		}
-		defer os.Remove(s.AddrFile)
+		o.onClose(func() error { os.Remove(o.settings.AddrFile); return nil }) // the lock is what counts
 	}
+	return nil
+}
 
-	if cfg, err = build.folders(cfg); err != nil {
-		return err
+func (o *service) onClose(undo func() error) { o.closing = append(o.closing, undo) }
+
+// close gives back everything that was opened.
+func (o *service) close() error {
+	var errs []error
+	for _, undo := range slices.Backward(o.closing) {
+		errs = append(errs, undo())
 	}
-	cfg.Find = build.find
-	fleet := engine.NewFleet(cfg)
-	lib.fleet = fleet
-	desk, err := newAdmin(ctx, p, inv, where, build, fleet, ring)
-	if err != nil {
-		return err
-	}
-	api := server.New(server.Options{Engine: serving{fleet, lib}, Library: lib, Admin: desk, Page: p.Page, Version: engine.BuildVersion(), Log: log})
-	announce(p.Stderr, log, s, inv, cfg.Models[0].Model.ID, ln.Addr())
-	defer desk.reloads.Wait()
-	defer reloadOnHangup(ctx, desk)()
-	return together(ctx, log, func(ctx context.Context) error { return api.Serve(ctx, ln) }, func(ctx context.Context) error {
+	o.closing = nil
+	return errors.Join(errs...)
+}
+
+// serve answers requests until ctx is done, and then stops in order.
+func (o *service) serve(ctx context.Context) error {
+	defer o.desk.reloads.Wait()
+	defer reloadOnHangup(ctx, o.desk)()
+	return together(ctx, o.log, func(ctx context.Context) error { return o.api.Serve(ctx, o.ln) }, func(ctx context.Context) error {
 		watching, stop := context.WithCancel(ctx)
 		var watched sync.WaitGroup
-		watched.Go(func() { watchMachine(watching, fleet, s.KeepAwake, log) })
+		watched.Go(func() { watchMachine(watching, o.fleet, o.settings.KeepAwake, o.log) })
 		defer watched.Wait()
 		defer stop()
-		return fleet.Serve(ctx)
+		return o.fleet.Serve(ctx)
 	})
 }
 
