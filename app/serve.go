@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"samovar/app/config"
+	"samovar/app/instance"
 	"samovar/app/listen"
 	"samovar/app/paths"
 	"samovar/engine"
@@ -30,6 +31,9 @@ func serve(ctx context.Context, p Process, inv invocation, s config.Settings, wh
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
+	if err := opened.record(where, false); err != nil {
+		return err
+	}
 	announce(p.Stderr, opened.log, s, inv, opened.model, opened.ln.Addr())
 	return opened.serve(ctx)
 }
@@ -44,8 +48,8 @@ type service struct {
 	desk     *admin
 	api      *server.Server
 	ln       net.Listener
-	// model is the default one's name.
-	model string
+	// model is the default one's name, token the page's.
+	model, token string
 	// closing undoes what was opened, the last one first.
 	closing []func() error
 }
@@ -82,7 +86,10 @@ func openService(ctx context.Context, p Process, inv invocation, s config.Settin
 	if o.desk, err = newAdmin(ctx, p, inv, where, build, o.fleet, ring); err != nil {
 		return nil, err
 	}
-	o.api = server.New(server.Options{Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Page: p.Page, Version: engine.BuildVersion(), Log: o.log})
+	if o.token, err = instance.Token(where.PageTokenFile()); err != nil {
+		return nil, err
+	}
+	o.api = server.New(server.Options{Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Page: p.Page, PageToken: o.token, Version: engine.BuildVersion(), Log: o.log})
 	return o, nil
 }
 
@@ -103,6 +110,17 @@ func (o *service) claim(ctx context.Context, where paths.Paths) (err error) {
 		}
 		o.onClose(func() error { os.Remove(o.settings.AddrFile); return nil }) // the lock is what counts
 	}
+	return nil
+}
+
+// record tells windows and later starts that this one serves, and whether it has a menu
+// bar, until it is closed.
+func (o *service) record(where paths.Paths, tray bool) error {
+	path := where.InstanceFile()
+	if err := instance.Write(path, instance.Record{PID: os.Getpid(), Addr: o.ln.Addr().String(), Token: o.token, Tray: tray, Version: engine.BuildVersion()}); err != nil {
+		return err
+	}
+	o.onClose(func() error { return instance.Remove(path) })
 	return nil
 }
 

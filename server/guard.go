@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,6 +67,35 @@ func (g guard) allowedOrigin(origin, host string) bool {
 	}
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, host)
+}
+
+// pageTokenHeader is where the dashboard's page sends its token.
+const pageTokenHeader = "X-Samovar-Page"
+
+// guarded begin the routes that change something for good.
+var guarded = []string{"/samovar/v1/", "/v1/agents", "/api/pull", "/api/delete"}
+
+// pageOnly keeps other pages from changing anything: all windows that are built as ours
+// share its origin, and pages of other programs may come to be let in. A browser says by
+// Origin or Sec-Fetch-Site that it is one. Programs need no token.
+func (s *Server) pageOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	want := []byte(s.opts.PageToken)
+	return func(c echo.Context) error {
+		h := c.Request().Header
+		switch c.Request().Method {
+		case http.MethodGet, http.MethodHead, http.MethodOptions:
+			return next(c)
+		}
+		// The route that was found, so that no spelling of a path gets around it.
+		changes := slices.ContainsFunc(guarded, func(p string) bool { return strings.HasPrefix(c.Path(), p) })
+		if !changes || h.Get("Origin") == "" && h.Get("Sec-Fetch-Site") == "" {
+			return next(c)
+		}
+		if len(want) == 0 || subtle.ConstantTimeCompare([]byte(h.Get(pageTokenHeader)), want) != 1 {
+			return refuse(http.StatusForbidden, "Only the dashboard may change this from a browser, and this page is none, or an old one.").hinted("Reload the page.")
+		}
+		return next(c)
+	}
 }
 
 // exposed are the headers that a page may read.

@@ -36,9 +36,12 @@ type Options struct {
 	// Admin is for the settings, the log and doctor; without one there are no routes for it.
 	Admin control.Admin
 	// Page holds the dashboard: index.html, and assets in a folder. Nil is none.
-	Page    fs.FS
-	Version string
-	Log     *slog.Logger
+	Page fs.FS
+	// PageToken is what the dashboard shows that its requests are its own: a browser that
+	// wants to change something needs it. Without one no browser can.
+	PageToken string
+	Version   string
+	Log       *slog.Logger
 
 	// AllowedHosts are names that the Host header may hold, besides those of
 	// the loopback interface.

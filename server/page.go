@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"html"
 	"io"
 	"io/fs"
 	"mime"
@@ -45,16 +46,25 @@ func (s *Server) registerPage(e *echo.Echo) {
 	})
 }
 
-// page serves the dashboard to a browser. It returns false if there is none, or if it is
+// tokenPlace is where the page looks for its token.
+const tokenPlace = `name="samovar-token" content="`
+
+// page serves the dashboard to a browser, with its token. Who asks for it from another
+// origin that is let in, such as another program's window, gets none. It returns false if there is none, or if it is
 // no browser that asks.
 func (s *Server) page(c echo.Context) (served bool, err error) {
 	if s.opts.Page == nil || !strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
 		return false, nil
 	}
-	if _, err := fs.Stat(s.opts.Page, indexName); err != nil {
+	raw, err := fs.ReadFile(s.opts.Page, indexName)
+	if err != nil {
 		return false, nil
 	}
-	return true, s.pageFile(c, indexName, "no-cache")
+	if c.Request().Header.Get("Origin") == "" {
+		raw = bytes.Replace(raw, []byte(tokenPlace), []byte(tokenPlace+html.EscapeString(s.opts.PageToken)), 1)
+	}
+	s.sendFile(c, indexName, "no-store", raw)
+	return true, nil
 }
 
 func (s *Server) pageFile(c echo.Context, name, cache string) error {
@@ -64,6 +74,11 @@ func (s *Server) pageFile(c echo.Context, name, cache string) error {
 	} else if err != nil {
 		return err
 	}
+	s.sendFile(c, name, cache, raw)
+	return nil
+}
+
+func (s *Server) sendFile(c echo.Context, name, cache string, raw []byte) {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentSecurityPolicy, pagePolicy)
 	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
@@ -72,5 +87,4 @@ func (s *Server) pageFile(c echo.Context, name, cache string) error {
 		h.Set(echo.HeaderContentType, kind)
 	}
 	http.ServeContent(c.Response(), c.Request(), name, time.Time{}, io.NewSectionReader(bytes.NewReader(raw), 0, int64(len(raw))))
-	return nil
 }

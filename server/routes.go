@@ -17,6 +17,8 @@ func (s *Server) newEcho() *echo.Echo {
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(identify, s.observe, s.recoverPanics, s.guard.check, tidyPath)
 
+	e.Use(s.pageOnly)
+
 	get := []string{http.MethodGet, http.MethodHead}
 	e.Match(get, "/", s.root)
 	e.Match(get, "/health", s.health)

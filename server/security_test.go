@@ -3,11 +3,14 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"samovar/server"
+	"samovar/server/control"
 )
 
 func TestHostAndOriginMatrix(t *testing.T) {
@@ -76,6 +79,48 @@ func set(r *http.Request, name, value string) {
 	if value != "" {
 		r.Header.Set(name, value)
 	}
+}
+
+// noAdmin has no methods to call.
+type noAdmin struct{ control.Admin }
+
+// A foreign page that is let in may read and chat, and change nothing.
+func TestOnlyTheDashboardChangesThingsFromABrowser(t *testing.T) {
+	const token, wails = "THE-PAGES-OWN-TOKEN", "wails://wails"
+	opts := server.Options{Engine: newFake(hello()...), Library: &fakeLibrary{}, Admin: noAdmin{}, PageToken: token}
+	changes := []string{
+		"PUT /samovar/v1/settings", "POST /samovar/v1/engine/stop", "POST //samovar//v1/engine/stop/", "DELETE /samovar/v1/engine/pin", "POST /samovar/v1/models/pull",
+		"DELETE /samovar/v1/models?name=guide", "POST /v1/agents", "DELETE /v1/agents/a", "POST /v1/agents/a%2Fb/fork", "POST /v1/agents/a/generate",
+		"POST /api/pull", "DELETE /api/delete",
+	}
+	ask := func(route, origin, site, sent string) *httptest.ResponseRecorder {
+		method, path, _ := strings.Cut(route, " ")
+		r := newRequest(method, path, "")
+		set(r, "Origin", origin)
+		set(r, "Sec-Fetch-Site", site)
+		set(r, "X-Samovar-Page", sent)
+		return doWith(opts, r)
+	}
+	for _, route := range changes {
+		for _, browser := range []struct{ origin, site string }{{wails, "cross-site"}, {"http://localhost:7266", "same-origin"}, {wails, ""}, {"", "same-origin"}, {"", "none"}} {
+			for _, sent := range []string{"", "wrong", token + "x", token[1:], strings.ToLower(token)} {
+				w := ask(route, browser.origin, browser.site, sent)
+				require.Equal(t, http.StatusForbidden, w.Code, "%s from %v with %q", route, browser, sent)
+				require.Contains(t, w.Body.String(), "Reload the page")
+			}
+		}
+	}
+	require.Contains(t, ask("POST /v1/agents", wails, "", "").Body.String(), `"message"`, "in the shape of OpenAI's errors")
+	require.Contains(t, ask("DELETE /api/delete", wails, "", "").Body.String(), `{"error":"`, "in the shape of Ollama's")
+
+	reach := "POST /samovar/v1/models/pull" // without a body it is refused for that
+	require.Equal(t, http.StatusBadRequest, ask(reach, "", "", "").Code, "programs need no token")
+	require.Equal(t, http.StatusBadRequest, ask(reach, wails, "cross-site", token).Code)
+	require.Equal(t, http.StatusBadRequest, ask(reach, "http://localhost:7266", "same-origin", token).Code)
+	require.Equal(t, http.StatusForbidden, ask(reach, "https://evil.example", "cross-site", token).Code, "other origins have no business here at all")
+	require.Equal(t, http.StatusOK, ask("GET /samovar/v1/models", wails, "cross-site", "").Code, "reading is free")
+	opts.PageToken = ""
+	require.Equal(t, http.StatusForbidden, ask(reach, wails, "", "").Code, "without a token no browser may")
 }
 
 func TestPreflight(t *testing.T) {

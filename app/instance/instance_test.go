@@ -38,6 +38,29 @@ func TestRecordComesBack(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
+func TestTokenIsMadeOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "page-token")
+	token, err := instance.Token(path)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(token), 26)
+	again, err := instance.Token(path)
+	require.NoError(t, err)
+	require.Equal(t, token, again)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	for _, damaged := range []string{"", token[:5], token + "\n<script>"} {
+		require.NoError(t, os.WriteFile(path, []byte(damaged), 0o600))
+		fresh, err := instance.Token(path)
+		require.NoError(t, err)
+		require.NotEqual(t, token, fresh)
+		require.Len(t, fresh, len(token))
+	}
+	_, err = instance.Token(filepath.Join(path, "below-a-file"))
+	require.Error(t, err)
+}
+
 func TestDamagedRecordsAreRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "instance.json")
 	for _, raw := range []string{"", "{", "[]", "{}", `{"pid":1,"addr":"nowhere"}`, `{"pid":0,"addr":"127.0.0.1:1"}`, `{"pid":1,"addr":":1"}`} {

@@ -68,6 +68,9 @@ func (p Paths) Worker() (string, error) { return private(filepath.Join(p.state, 
 // InstanceFile is the record of the instance that serves, made or not.
 func (p Paths) InstanceFile() string { return filepath.Join(p.state, "instance.json") }
 
+// PageTokenFile is the token that the dashboard's page proves itself with, made or not.
+func (p Paths) PageTokenFile() string { return filepath.Join(p.state, "page-token") }
+
 // Folders are those that everything is written to, made or not: the data folder alone,
 // or the platform's.
 func (p Paths) Folders() []string {

@@ -1,5 +1,6 @@
-// The way to the server. Whoever serves the page may say where the API is and give a token, in
-// two <meta> elements: the window's page comes from elsewhere than its API.
+// The way to the server. Whoever serves the page gives it a token, by which its requests are known
+// as its own, and may say where the API is, in two <meta> elements: the window's page comes from
+// elsewhere than its API.
 
 import type { Agent, Diagnosis, HubModel, Library, LogLine, Overview, Pull, RequestRecord, Savings, Settings, Window } from './types.ts';
 
@@ -39,12 +40,14 @@ export interface Ask {
 /** Asks, and throws an ApiError unless the answer is good. */
 export async function ask(path: string, o: Ask = {}): Promise<Response> {
   const headers: Record<string, string> = { ...o.headers };
-  if (token) headers['Authorization'] = `Bearer ${token}`;
+  const method = o.method ?? 'GET';
+  // What changes something shows that it comes from this page.
+  if (token && method !== 'GET') headers['X-Samovar-Page'] = token;
   if (o.body !== undefined) headers['Content-Type'] = 'application/json';
   let answer: Response;
   try {
     answer = await fetch(base + path, {
-      method: o.method ?? 'GET',
+      method,
       headers,
       body: o.body === undefined ? undefined : JSON.stringify(o.body),
       signal: o.signal,
