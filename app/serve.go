@@ -46,6 +46,7 @@ type service struct {
 	library  *library
 	fleet    *engine.Fleet
 	desk     *admin
+	desktop  *desktop
 	api      *server.Server
 	ln       net.Listener
 	// model is the default one's name, token the page's.
@@ -89,7 +90,11 @@ func openService(ctx context.Context, p Process, inv invocation, s config.Settin
 	if o.token, err = instance.Token(where.PageTokenFile()); err != nil {
 		return nil, err
 	}
-	o.api = server.New(server.Options{Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Page: p.Page, PageToken: o.token, Version: engine.BuildVersion(), Log: o.log})
+	o.desktop = newDesktop(p, inv, where, "http://"+o.ln.Addr().String())
+	o.api = server.New(server.Options{
+		Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Desktop: o.desktop,
+		Page: p.Page, PageToken: o.token, Version: engine.BuildVersion(), Log: o.log,
+	})
 	return o, nil
 }
 

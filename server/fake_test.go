@@ -34,6 +34,8 @@ type fakeEngine struct {
 	// refuse is what Generate returns, if anything.
 	refuse error
 	status infer.Status
+	// progress is what it says of the requests that it has got; nil says nothing.
+	progress func(got []infer.Request) []infer.Progress
 
 	mu      sync.Mutex
 	got     []infer.Request
@@ -95,6 +97,13 @@ func (e *fakeEngine) Status() infer.Status { return e.status }
 
 func (e *fakeEngine) Overview() infer.Overview {
 	return infer.Overview{Status: e.status, Models: []infer.Status{e.status}}
+}
+
+func (e *fakeEngine) Progress() []infer.Progress {
+	if e.progress == nil {
+		return nil
+	}
+	return e.progress(e.requests())
 }
 
 func (e *fakeEngine) Transitions() (<-chan infer.Transition, func()) { return nil, func() {} }

@@ -35,6 +35,9 @@ type Options struct {
 	Library control.Library
 	// Admin is for the settings, the log and doctor; without one there are no routes for it.
 	Admin control.Admin
+	// Desktop is for the menu bar, the window and the login; without one there are no routes
+	// for it.
+	Desktop control.Desktop
 	// Page holds the dashboard: index.html, and assets in a folder. Nil is none.
 	Page fs.FS
 	// PageToken is what the dashboard shows that its requests are its own: a browser that

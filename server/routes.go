@@ -35,7 +35,7 @@ func (s *Server) newEcho() *echo.Echo {
 	if s.opts.Library != nil {
 		s.registerOllama(e, s.opts.Library)
 	}
-	own := control.API{Engine: s.opts.Engine, Library: s.opts.Library, Admin: s.opts.Admin, ReadBody: s.readBody, Requests: s.latency, Stopping: s.stopping,
+	own := control.API{Engine: s.opts.Engine, Library: s.opts.Library, Admin: s.opts.Admin, Desktop: s.opts.Desktop, ReadBody: s.readBody, Requests: s.latency, Stopping: s.stopping,
 		WriteTimeout: s.opts.WriteTimeout, WriteJSON: s.writeJSON}
 	own.Register(e)
 	return e

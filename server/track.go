@@ -25,7 +25,7 @@ type tracked struct {
 func (s *Server) track(c echo.Context, surface string, call call) *tracked {
 	id := identityOf(c)
 	return &tracked{Request: s.latency.Begin(latency.Start{
-		ID: id.public, Surface: surface, Model: s.modelLabel(call.request.Model),
+		ID: id.public, Key: id.unique, Surface: surface, Model: s.modelLabel(call.request.Model),
 		Agent: call.request.Agent, Stream: call.stream, Arrived: id.arrived,
 	})}
 }

@@ -71,6 +71,9 @@ func (p Paths) InstanceFile() string { return filepath.Join(p.state, "instance.j
 // PageTokenFile is the token that the dashboard's page proves itself with, made or not.
 func (p Paths) PageTokenFile() string { return filepath.Join(p.state, "page-token") }
 
+// WelcomedFile is there once a newcomer has been welcomed.
+func (p Paths) WelcomedFile() string { return filepath.Join(p.state, "welcomed") }
+
 // Folders are those that everything is written to, made or not: the data folder alone,
 // or the platform's.
 func (p Paths) Folders() []string {

@@ -12,13 +12,15 @@ import (
 	"samovar/server/sse"
 )
 
-// API answers the routes. All fields but Library and Admin are needed.
+// API answers the routes. All fields but Library, Admin and Desktop are needed.
 type API struct {
 	Engine Engine
 	// Library may be nil: then there are no routes for it.
 	Library Library
 	// Admin may be nil: then there are no routes for it.
 	Admin Admin
+	// Desktop may be nil: then there are no routes for it.
+	Desktop Desktop
 	// ReadBody returns a request's whole body.
 	ReadBody func(c echo.Context) ([]byte, error)
 	Requests *latency.Tracker
@@ -42,6 +44,9 @@ func (a *API) Register(e *echo.Echo) {
 	if a.Admin != nil {
 		a.registerAdmin(e)
 	}
+	if a.Desktop != nil {
+		a.registerDesktop(e)
+	}
 }
 
 const (
@@ -61,6 +66,7 @@ func (a *API) requests(c echo.Context) error {
 		limit = n
 	}
 	now := time.Now()
+	a.Requests.Learn(a.Engine.Progress())
 	return a.WriteJSON(c, http.StatusOK, map[string]any{"requests": a.Requests.Records(limit), "windows": a.Requests.Windows(now)})
 }
 
@@ -69,6 +75,20 @@ type snapshot struct {
 	At      time.Time        `json:"at"`
 	Engine  infer.Overview   `json:"engine"`
 	Windows []latency.Window `json:"windows"`
+	// Running are the requests that run, the oldest first, at most maxRunning of Total.
+	Running []latency.Record `json:"running"`
+	Total   int              `json:"running_total"`
+}
+
+// maxRunning bounds the requests in a snapshot.
+const maxRunning = 64
+
+// snapshot returns what a watcher sees now.
+func (a *API) snapshot(now time.Time) snapshot {
+	a.Requests.Learn(a.Engine.Progress())
+	s := snapshot{At: now, Engine: a.overview(), Windows: a.Requests.Windows(now)}
+	s.Running, s.Total = a.Requests.Running(maxRunning)
+	return s
 }
 
 // overview is without what is told as events.
@@ -78,7 +98,8 @@ func (a *API) overview() infer.Overview {
 	return o
 }
 
-// events streams a snapshot four times a second, every request's record when
+// events streams a snapshot four times a second, which says of all requests that run
+// what they are at, every request's record when
 // it begins, has its first token and ends, and every change of a model's
 // state or of a download, and lines of the log. Each watcher is served by its own
 // goroutine: one that reads slowly gets fewer snapshots, always the latest, and
@@ -105,7 +126,7 @@ func (a *API) events(c echo.Context) error {
 	defer tick.Stop()
 	now := time.Now()
 	for {
-		w.Event("snapshot", snapshot{At: now, Engine: a.overview(), Windows: a.Requests.Windows(now)})
+		w.Event("snapshot", a.snapshot(now))
 		for waiting := true; waiting; {
 			if w.Flush() != nil {
 				return nil // the watcher is gone

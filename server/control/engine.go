@@ -15,6 +15,9 @@ import (
 // all of them; an unknown one is an *infer.Error with CodeModelNotFound.
 type Engine interface {
 	Overview() infer.Overview
+	// Progress says how far each request is that has not ended. Like Overview it returns at
+	// once.
+	Progress() []infer.Progress
 	Start(model string) error
 	// Stop and Unload return when the workers have left, or ctx is done.
 	Stop(ctx context.Context, model string) error

@@ -20,11 +20,15 @@ type fake struct {
 	reason string
 	pinned bool
 	err    error
+	// progress is what it says of its requests.
+	progress []infer.Progress
 }
 
 func (f *fake) Overview() infer.Overview {
 	return infer.Overview{Status: infer.Status{State: f.state, Pinned: f.pinned}}
 }
+
+func (f *fake) Progress() []infer.Progress { return f.progress }
 
 func (f *fake) Start(model string) error {
 	if model == "none" {

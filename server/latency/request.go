@@ -27,7 +27,9 @@ const (
 
 // Start is what is known of a request when it comes in.
 type Start struct {
-	ID      string    `json:"id"`
+	ID string `json:"id"`
+	// Key is by which the engine knows it; empty if that is ID.
+	Key     string    `json:"-"`
 	Surface string    `json:"surface"`
 	Model   string    `json:"model"`
 	Agent   string    `json:"agent,omitempty"`
@@ -36,7 +38,7 @@ type Start struct {
 }
 
 // Record is all that is known of a request. Times are in milliseconds, and
-// absent until known.
+// absent until known. While it runs, its tokens are those until now.
 type Record struct {
 	Start
 	Outcome Outcome          `json:"outcome"`
@@ -45,6 +47,13 @@ type Record struct {
 	// Error is what the client was told, if it was refused, or failed.
 	Error  string `json:"error,omitempty"`
 	Finish string `json:"finish_reason,omitempty"`
+
+	// Phase is what it is at, PhaseSince since when, Wait why it waits. These are there only
+	// while it runs, as PrefilledTokens is: how many tokens of the prompt were computed.
+	Phase           infer.Phase `json:"phase,omitempty"`
+	PhaseSince      time.Time   `json:"phase_since,omitzero"`
+	Wait            *infer.Wait `json:"wait,omitempty"`
+	PrefilledTokens int         `json:"prefilled_tokens,omitempty"`
 
 	PromptTokens     int `json:"prompt_tokens,omitempty"`
 	CachedTokens     int `json:"cached_tokens"`
@@ -71,6 +80,10 @@ type Request struct {
 	record Record
 	last   time.Time // the last token; zero before the first
 	ended  bool
+	// The tracker's lock guards these: when the first token came, and what the engine said
+	// last of the request.
+	first    time.Time
+	progress infer.Progress
 }
 
 // Tokens says that tokens of the answer were handed on.
@@ -84,6 +97,7 @@ func (r *Request) Tokens(n int, now time.Time) {
 	r.t.mu.Lock()
 	r.record.CompletionTokens += n
 	if first {
+		r.first = now
 		r.record.TTFT = ms(now.Sub(r.record.Arrived))
 		r.series.observe(TTFT, now.Sub(r.record.Arrived), now)
 	} else {
@@ -91,10 +105,10 @@ func (r *Request) Tokens(n int, now time.Time) {
 		r.series.observe(ITL, gap, now)
 	}
 	r.series.count(n, now)
-	r.t.mu.Unlock()
 	if first {
-		r.t.publish(r.record)
+		r.t.publish(r.view())
 	}
+	r.t.mu.Unlock()
 }
 
 // Explain says what the client is told of why the request ended; to be called before
@@ -134,8 +148,8 @@ func (r *Request) Finish(outcome Outcome, status int, shed infer.ShedReason, end
 	}
 	r.series.end(*rec, end != nil)
 	r.t.forget(r)
-	r.t.mu.Unlock()
 	r.t.publish(r.record)
+	r.t.mu.Unlock()
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

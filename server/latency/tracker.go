@@ -74,8 +74,8 @@ func (t *Tracker) Begin(s Start) *Request {
 	}
 	r.series = t.series[k]
 	t.running[r] = struct{}{}
+	t.publish(r.view())
 	t.mu.Unlock()
-	t.publish(r.record)
 	return r
 }
 
@@ -95,7 +95,7 @@ func (t *Tracker) Records(limit int) []Record {
 	defer t.mu.Unlock()
 	records := slices.Clone(t.recent)
 	for r := range t.running {
-		records = append(records, r.record)
+		records = append(records, r.view())
 	}
 	slices.SortStableFunc(records, func(a, b Record) int { return b.Arrived.Compare(a.Arrived) })
 	return records[:min(max(limit, 0), len(records))]
@@ -160,9 +160,8 @@ func (t *Tracker) Watch() (feed <-chan Record, stop func()) {
 	}
 }
 
+// publish hands a record to all who watch; the lock is held.
 func (t *Tracker) publish(r Record) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	for ch := range t.feeds {
 		select {
 		case ch <- r:
