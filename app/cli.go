@@ -60,6 +60,7 @@ type serveFlags struct {
 	UnloadAfter  string `placeholder:"TIME" help:"Unload models that nobody asks for so long: auto, never or a time."`
 	PullLimit    string `placeholder:"SIZE" help:"Fastest that models are downloaded, in bytes a second, such as 5MB; 0 is as fast as it goes."`
 	KeepAwake    string `placeholder:"true|false" help:"Keep the machine from idle sleep while requests run."`
+	MenuTitle    string `placeholder:"NAME" help:"What stands beside the icon in the menu bar: off, ttft or tps."`
 	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
 	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
 	KeepQuota    string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`

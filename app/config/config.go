@@ -32,6 +32,8 @@ type Settings struct {
 	PullLimit int64
 	// KeepAwake keeps the machine from idle sleep while requests run.
 	KeepAwake bool
+	// MenuTitle is what stands beside the icon in the menu bar, one of MenuTitles.
+	MenuTitle string
 	// ContextTokens is the size of the context; 0 is the model's own.
 	ContextTokens int
 	KVType        string

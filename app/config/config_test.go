@@ -48,6 +48,7 @@ var samples = map[string]struct {
 	"unload_after":   {"1h", "never", `"20m"`, "1s"},
 	"pull_limit":     {"1MB", "5MB", `"2MiB"`, "fast"},
 	"keep_awake":     {"false", "false", `false`, "maybe"},
+	"menu_title":     {"ttft", "tps", `"ttft"`, "clock"},
 	"queue_max":      {"1", "2", `3`, "0"},
 	"queue_wait":     {"1s", "2m", `"3m30s"`, "30"},
 }
@@ -232,7 +233,7 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Settings{
 		Addr: "127.0.0.1:7266", Model: "guide", KVType: "f16", QueueMax: 256, QueueWait: 30 * time.Second,
-		Unload: config.UnloadAuto, KeepAwake: true, KeepQuota: 32 << 30, KeepDaily: 128 << 30, KeepMemory: 256 << 20,
+		Unload: config.UnloadAuto, KeepAwake: true, MenuTitle: "off", KeepQuota: 32 << 30, KeepDaily: 128 << 30, KeepMemory: 256 << 20,
 		Bench: config.Bench{Streams: 4, Tokens: 128, Rounds: 9, Lengths: []int{1024, 2048, 4096, 8192}, API: "openai", Scenario: "all"},
 	}, resolve(t))
 }

@@ -55,6 +55,9 @@ func (k Key) Flag() string {
 // KVTypes are the types of KV cache that can be asked for.
 var KVTypes = []string{"f16", "bf16", "f32", "q8_0", "q4_0"}
 
+// MenuTitles are what can stand beside the icon in the menu bar.
+var MenuTitles = []string{"off", "ttft", "tps"}
+
 // APIs are the surfaces that a bench can ask through.
 var APIs = []string{"openai", "anthropic"}
 
@@ -96,6 +99,8 @@ var Keys = []Key{
 		apply: size(func(s *Settings) *int64 { return &s.PullLimit })},
 	{Name: "keep_awake", Kind: YesNo, Default: "true", Allowed: "true or false",
 		apply: yesNo(func(s *Settings) *bool { return &s.KeepAwake })},
+	{Name: "menu_title", Kind: Text, Default: MenuTitles[0], Allowed: "off, ttft (p95 time to first token) or tps (tokens a second)",
+		apply: oneOf(func(s *Settings) *string { return &s.MenuTitle }, MenuTitles)},
 	{Name: "ctx", Kind: Number, Default: "0", Allowed: fmt.Sprintf("0 (the model's own) to %d tokens", maxContext),
 		apply: number(func(s *Settings) *int { return &s.ContextTokens }, 0, maxContext)},
 	{Name: "kv", Kind: Text, Default: "f16", Allowed: strings.Join(KVTypes, ", "),

@@ -18,6 +18,7 @@ const about: Record<string, About> = {
   unload_after: { label: 'Unload after', help: 'How long a model may be idle before its memory is freed.' },
   keep_awake: { label: 'Keep awake', help: 'The machine does not fall asleep by itself while requests run.' },
   pull_limit: { label: 'Download limit', help: 'How fast models are downloaded.' },
+  menu_title: { label: 'Menu bar number', help: 'What stands beside the icon in the menu bar.' },
   ctx: { label: 'Context', help: 'Its size, in tokens.' },
   kv: { label: 'KV cache type', help: 'Smaller types take less memory and are less exact.' },
   kv_memory: { label: 'KV cache memory', help: 'What the KV cache may take.' },
@@ -36,6 +37,7 @@ const about: Record<string, About> = {
 
 export const groups: { title: string; names: string[] }[] = [
   { title: 'Serving', names: ['addr', 'model', 'models', 'memory', 'pinned', 'unload_after', 'keep_awake', 'pull_limit'] },
+  { title: 'Menu bar', names: ['menu_title'] },
   { title: 'Engine', names: ['ctx', 'kv', 'kv_memory', 'threads', 'chat_template'] },
   { title: 'Queue', names: ['queue_max', 'queue_wait'] },
   { title: 'Keeping', names: ['keep_quota', 'keep_daily', 'keep_memory'] },
