@@ -300,7 +300,9 @@ func (e *Engine) idle() {
 	e.mu.Lock()
 	switch e.orders.goal {
 	case toStop:
-		e.end(infer.StateStopped, "It was stopped.", "Start it: `samovar start`.")
+		if e.status.State != infer.StateStopped {
+			e.end(infer.StateStopped, "It was stopped.", hintStart)
+		}
 	case toUnload:
 		e.status.WorkerPID, e.status.Progress = 0, 0
 		if e.status.State != infer.StateUnloaded {

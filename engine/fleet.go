@@ -53,6 +53,8 @@ type Fleet struct {
 	asking []*asking
 	power  Power
 	ladder ladder
+	// halted says that all were stopped, and not started since.
+	halted bool
 	// refusing is what refuses new requests for want of memory; nil if nothing does.
 	refusing error
 	history  history
@@ -259,6 +261,7 @@ func (f *Fleet) Start(model string) error {
 		}
 		return err
 	}
+	f.halt(false)
 	for i, m := range f.members() {
 		if i == 0 {
 			m.Start("Somebody asked for it.")
@@ -272,6 +275,9 @@ func (f *Fleet) Start(model string) error {
 // Stop stops a model, or all if it is "": it takes no requests until it is started. All
 // is kept. It returns when the workers have left.
 func (f *Fleet) Stop(ctx context.Context, model string) error {
+	if model == "" {
+		f.halt(true)
+	}
 	return f.each(model, func(m *member) error { return m.Stop(ctx) })
 }
 
@@ -345,6 +351,9 @@ func (f *Fleet) join(c Config) (*member, error) {
 	}
 	c.OnDemand = true
 	m := f.newMember(c)
+	if f.halted {
+		m.hold("All models are stopped.")
+	}
 	f.all = append(f.all, m)
 	f.serve(m)
 	return m, nil
