@@ -181,6 +181,25 @@ func TestShutdownEndsWhatOutlastsTheGrace(t *testing.T) {
 	}
 }
 
+// Whoever asked for the stop may lose patience with those that are still answered.
+func TestHurryEndsWhatIsStillAnswered(t *testing.T) {
+	s := server.New(server.Options{Engine: newFake(text("a"), never()), DrainTimeout: time.Hour})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln) }()
+	resp := post(t.Context(), t, "http://"+ln.Addr().String()+chatPath, body(`"stream":true`))
+	stop()
+	s.Hurry()
+	s.Hurry()
+	all, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(all), "stopping")
+	require.NoError(t, <-served)
+}
+
 func TestPanicsBecomeErrors(t *testing.T) {
 	var log strings.Builder
 	opts := server.Options{Engine: newFake(step{panic: "secret"}), Log: slog.New(slog.NewTextHandler(&log, nil))}

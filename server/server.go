@@ -25,15 +25,18 @@ type Server struct {
 	metrics *metrics
 	latency *latency.Tracker
 
-	started  atomic.Bool   // a first load has ended
-	stopping chan struct{} // closed when Serve's context is done
-	draining atomic.Bool   // Serve's context is done
+	started  atomic.Bool     // a first load has ended
+	stopping chan struct{}   // closed when Serve's context is done
+	hurried  context.Context // done when nobody waits for running answers any more
+	hurry    context.CancelFunc
+	draining atomic.Bool // Serve's context is done
 }
 
 // New returns a Server.
 func New(o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{opts: o, log: o.Log, stopping: make(chan struct{}), guard: newGuard(o.AllowedHosts, o.AllowedOrigins)}
+	s.hurried, s.hurry = context.WithCancel(context.Background())
 	s.metrics = newMetrics(o.Engine.Overview)
 	s.latency = latency.New(s.metrics)
 	s.echo = s.newEcho()
@@ -77,8 +80,21 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // lastWords is how long answers have to say that they were cut off.
 const lastWords = 2 * time.Second
 
+// Hurry ends the answers that still run when the server stops: at once if it does
+// already. It may be called more than once.
+func (s *Server) Hurry() { s.hurry() }
+
+// Recent sums up all requests together over every window.
+func (s *Server) Recent(now time.Time) []latency.Window { return s.latency.Total(now) }
+
 func (s *Server) shutdown(srv *http.Server, endRequests context.CancelCauseFunc) {
-	if within(s.opts.DrainTimeout, srv.Shutdown) == nil {
+	drained := func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.hurried, cancel)()
+		return srv.Shutdown(ctx)
+	}
+	if within(s.opts.DrainTimeout, drained) == nil {
 		return
 	}
 	s.log.Warn("ending the answers that still run", "drain_timeout", s.opts.DrainTimeout)

@@ -224,7 +224,7 @@ func foot(s Snapshot) []Item {
 	}
 	return []Item{
 		line("line.open"),
-		{Key: "open", Title: "Open dashboard", Order: Order{Open, "/"}, Disabled: off},
+		{Key: "open", Title: "Open dashboard", Order: Order{Verb: Open}, Disabled: off},
 		{Key: "copy", Title: "Copy endpoint", Tooltip: clean(s.Address, longestTip), Order: Order{Verb: CopyEndpoint}, Disabled: off},
 		{Key: "connect", Title: "Connect…", Order: Order{Open, "/connect"}, Disabled: off},
 		line("line.app"),

@@ -126,7 +126,7 @@ type trouble struct {
 
 // problemOf finds the problem that matters most.
 func problemOf(s Snapshot) trouble {
-	const logs, models, overview = "/logs", "/models", "/"
+	const logs, models, overview = "/logs", "/models", "/overview"
 	if s.Broken != (Problem{}) {
 		return trouble{Problem: s.Broken, wants: true}
 	}

@@ -82,7 +82,7 @@ const (
 	Start             // a model's name, or empty
 	Stop              //
 	Use               // a model's name
-	Open              // a page of the dashboard
+	Open              // a page of the dashboard, or empty: the one that was shown last
 	OpenFile          // a file's path
 	CopyEndpoint      //
 	SetLogin          // "true" or "false"

@@ -129,6 +129,13 @@ func (t *Tracker) Windows(now time.Time) []Window {
 	return out
 }
 
+// Total sums up all requests together over every window.
+func (t *Tracker) Total(now time.Time) []Window {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return windowsOf(nil, t.total, now)
+}
+
 // windowsOf appends those of one series.
 func windowsOf(out []Window, s *series, now time.Time) []Window {
 	for i, span := range spans {

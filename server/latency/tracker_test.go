@@ -52,6 +52,7 @@ func TestARequestsAnatomy(t *testing.T) {
 	require.Equal(t, map[Metric]int{TTFT: 1, ITL: 2, TPOT: 1, QueueWait: 1, EndToEnd: 1}, s.seen)
 
 	w := tr.Windows(after(450 * time.Millisecond))
+	require.Equal(t, w[:3], tr.Total(after(450*time.Millisecond)))
 	require.Len(t, w, 6)
 	require.Empty(t, w[1].Surface+w[1].Model, "all requests come first")
 	require.Equal(t, "openai", w[4].Surface)
