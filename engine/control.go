@@ -190,6 +190,7 @@ func (e *Engine) admit() {
 func (e *Engine) says(what string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.squeezed = what
 	if e.status.State == infer.StateStarting && e.status.Reason != what {
 		e.move(infer.StateStarting, what, "", cmp.Or(what, "There is room for it."))
 	}
@@ -273,7 +274,7 @@ func (e *Engine) begin(end context.CancelFunc) bool {
 	if e.orders.goal != toRun {
 		return false
 	}
-	e.orders.end = end
+	e.orders.end, e.replaced, e.loads = end, "", time.Time{}
 	if e.status.State != infer.StateStarting {
 		e.move(infer.StateStarting, "", "", "It was started.")
 	}

@@ -21,6 +21,10 @@
 // watchdog ends workers that hang. Start, Stop, Unload and Restart are orders to the
 // supervisor, and converge.
 //
+// Progress says what each request is at, and why it waits: the worker tells it with its
+// pulses, the roster knows those that no worker has and what was delivered since, and the
+// Engine why there is no worker. Nobody is asked for it.
+//
 // The package contains no llama.cpp and must never link it: its libraries
 // initialise, and can panic, at process start.
 package engine

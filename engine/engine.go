@@ -36,6 +36,12 @@ type Engine struct {
 	reservedFor Settings
 	granted     int64
 	drained     time.Time
+	// asking says that the model waits for room, squeezed what for, if that takes a while.
+	asking   bool
+	squeezed string
+	// replaced is why the worker is replaced, if it is; loads is since when one loads.
+	replaced string
+	loads    time.Time
 }
 
 // New returns an inert Engine.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -146,6 +147,10 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 		}
 		send(wire.KindAccepted, wire.Accepted{ID: r.ID, Usage: infer.Usage{PromptTokens: 2 + starts}})
 		served++
+		if p, ok := strings.CutPrefix(say, "tell "); ok { // a pulse, and wait
+			send(wire.KindPulse, json.RawMessage(p))
+			continue
+		}
 		switch say {
 		case "survive": // in the second worker
 			if starts > 1 {
@@ -172,6 +177,8 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 			}
 			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "alive", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})
 		case "wait":
+		case "speak": // and wait
+			send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "yes", Tokens: 1}})
 		case "hang": // until it is stopped
 			if starts > 1 {
 				send(wire.KindOutput, wire.Output{ID: r.ID, Event: infer.Event{Text: "back", Tokens: 1, End: &infer.End{Reason: infer.FinishStop}}})

@@ -46,6 +46,8 @@ type Fleet struct {
 	cfg  FleetConfig
 	wake chan struct{}
 
+	opened time.Time
+
 	mu     sync.Mutex
 	ctx    context.Context // Serve's; nil before
 	serve  func(*member)   // runs a member; nil before Serve
@@ -100,7 +102,7 @@ func NewFleet(cfg FleetConfig) *Fleet {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Fleet{cfg: cfg, wake: make(chan struct{}, 1)}
+	f := &Fleet{cfg: cfg, wake: make(chan struct{}, 1), opened: time.Now()}
 	for i, c := range cfg.Models {
 		c.OnDemand = i > 0
 		f.all = append(f.all, f.newMember(c))
@@ -237,12 +239,21 @@ func (f *Fleet) Overview() infer.Overview {
 	for _, m := range f.members() {
 		o.Models = append(o.Models, f.statusOf(m))
 	}
-	o.Status = o.Models[0]
+	o.Status, o.Opened = o.Models[0], f.opened
 	o.Transitions = f.history.last()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o.Memory = f.memory()
 	return o
+}
+
+// Progress returns how far each request is that has not ended, model by model.
+func (f *Fleet) Progress() []infer.Progress {
+	var all []infer.Progress
+	for _, m := range f.members() {
+		all = append(all, m.Progress()...)
+	}
+	return all
 }
 
 // Default returns the engine of the default model.

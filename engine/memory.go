@@ -18,7 +18,9 @@ func (e *Engine) reserve(ctx context.Context) error {
 	}
 	e.release()
 	asked := time.Now()
+	e.asks(true)
 	granted, err := e.cfg.Room(ctx, e.needs)
+	e.asks(false)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -30,6 +32,13 @@ func (e *Engine) reserve(ctx context.Context) error {
 	e.reserved, e.reservedFor, e.granted = true, c.settings(), granted
 	e.status.Bytes, e.status.RoomTime = granted, time.Since(asked)
 	return nil
+}
+
+// asks says whether the model waits for room.
+func (e *Engine) asks(yes bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asking, e.squeezed = yes, ""
 }
 
 // release gives back what reserve holds.

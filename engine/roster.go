@@ -35,6 +35,8 @@ type roster struct {
 	// progress counts what was delivered.
 	progress uint64
 	pulse    wire.Pulse
+	// sequences and cells are what the worker offers.
+	sequences, cells int
 	// steps sums up the workers that are gone.
 	steps infer.Steps
 	// wanted is called when a request comes and there is no worker, idle when the last one
@@ -163,33 +165,6 @@ func (r *roster) shed(why infer.ShedReason) {
 	r.gate.Sheds()[why]++
 }
 
-// waits says whether requests are there, whether or not there is a worker, and when one
-// was last.
-func (r *roster) waits() (any bool, used time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.streams) > 0, r.used
-}
-
-// busy says whether the worker has a request.
-func (r *roster) busy() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.streams {
-		if s.submitted {
-			return true
-		}
-	}
-	return false
-}
-
-// progressed returns a number that grows whenever something comes of requests.
-func (r *roster) progressed() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.progress
-}
-
 func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, error) {
 	key := fingerprint(req)
 	r.mu.Lock()
@@ -209,7 +184,7 @@ func (r *roster) admit(s *stream, req infer.Request, now time.Time) (*link, erro
 		return nil, refused
 	}
 	r.arrived++
-	s.number, s.arrived, r.used = r.arrived, now, now
+	s.number, s.arrived, s.since, r.used = r.arrived, now, now, now
 	r.streams[s.id] = s
 	if !s.deadline.IsZero() {
 		s.expiry = time.AfterFunc(s.deadline.Sub(now), func() { r.expire(s) })
@@ -304,6 +279,7 @@ func (r *roster) open(l *link, c admit.Capacity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gate.SetCapacity(c)
+	r.sequences, r.cells = c.Sequences, c.Cells
 	r.gate.Resume()
 	r.link, r.closed, r.suspect = l, nil, nil
 	for _, s := range r.streams {
@@ -335,6 +311,7 @@ func (r *roster) lost(died bool, err error, resumes time.Time) {
 		}
 		if s.submitted {
 			s.resumes++
+			s.since = time.Now()
 		}
 		s.submitted = false
 		switch {
@@ -447,21 +424,6 @@ func (r *roster) current() *link {
 	return r.link
 }
 
-// fill adds to a status what the roster knows. What the worker does not know of
-// yet, or tokenises, counts as queued.
-func (r *roster) fill(s *infer.Status, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.Used = r.used
-	s.Active = min(r.pulse.Active, len(r.streams))
-	s.Queued = len(r.streams) - s.Active
-	s.EstimatedWait = r.gate.Wait(now)
-	s.Sheds = maps.Clone(r.gate.Sheds())
-	s.Pool = r.pulse.Pool
-	s.Steps = r.steps.Plus(r.pulse.Steps)
-	s.Kept, s.Health = r.pulse.Kept, r.pulse.Health
-}
-
 // The worker's frames, as the link reads them. Those about requests that are gone
 // are left out.
 
@@ -469,6 +431,9 @@ func (r *roster) accepted(m wire.Accepted) {
 	r.mu.Lock()
 	s := r.streams[m.ID]
 	r.gate.Counted(m.ID, m.Usage.PromptTokens)
+	if s != nil {
+		s.prompt = m.Usage.PromptTokens
+	}
 	r.mu.Unlock()
 	if s != nil {
 		s.accept(m.Usage)

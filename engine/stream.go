@@ -24,8 +24,12 @@ type stream struct {
 	delivered bool
 	arrived   time.Time
 	first     time.Time
-	deadline  time.Time
-	expiry    *time.Timer // nil without a deadline
+	// since is from when on it waits for a worker, prompt the length of its prompt, once
+	// known.
+	since    time.Time
+	prompt   int
+	deadline time.Time
+	expiry   *time.Timer // nil without a deadline
 	// submitted says that the worker there is has it, stuck that nothing has come of
 	// that yet. deaths counts workers that died with it like that, one after the
 	// other; alone those that had nothing else.

@@ -198,7 +198,7 @@ func (e *Engine) start(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, &failure{reason: "The engine could not be started: " + sentence(err), hint: "Install Samovar again.", err: err}
 	}
-	e.setPID(p.PID())
+	e.spawned(p.PID())
 	w := &worker{process: p, frames: wire.NewReader(p.Out), settings: c.settings()}
 	stopKilling := context.AfterFunc(ctx, p.Kill)
 	defer stopKilling()
@@ -336,12 +336,14 @@ func (e *Engine) serveWorker(ctx context.Context, w *worker, l *link) error {
 	e.mu.Lock()
 	if e.status.State != infer.StateDraining {
 		why := lossReason(err)
+		e.replaced = "Waits until the engine, which died, is started again."
 		if wanted != nil {
 			why = sentence(wanted)
+			e.replaced = "Waits until another engine has taken over. " + why
 		}
 		e.move(infer.StateStarting, why, "", why)
 	}
-	e.status.Progress = 0
+	e.status.Progress, e.loads = 0, time.Time{}
 	loadTime := e.status.LoadTime
 	e.mu.Unlock()
 	l.die()
@@ -425,6 +427,13 @@ func (e *Engine) setPID(pid int) {
 	e.status.WorkerPID = pid
 }
 
+// spawned says that a worker begins to load.
+func (e *Engine) spawned(pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.WorkerPID, e.loads = pid, time.Now()
+}
+
 // ready takes a worker into service and returns the conversation with it.
 func (e *Engine) ready(w *worker, took time.Duration) *link {
 	w.model.ID = e.cfg.Model.ID
@@ -435,7 +444,7 @@ func (e *Engine) ready(w *worker, took time.Duration) *link {
 	if s.State != infer.StateDraining {
 		e.move(infer.StateReady, "", "", fmt.Sprintf("It was loaded in %v.", took.Round(time.Millisecond)))
 	}
-	s.Progress = 1
+	s.Progress, e.replaced = 1, ""
 	s.Loads++
 	s.LoadTime, s.Model, s.WorkerPID = took, w.model, w.process.PID()
 	e.mu.Unlock()
@@ -473,7 +482,7 @@ func (e *Engine) died(err error, pause time.Duration) {
 	e.mu.Lock()
 	s := &e.status
 	s.Restarts++
-	s.WorkerPID = 0
+	s.WorkerPID, e.loads = 0, time.Time{}
 	if why := lossReason(err); s.Reason != why && s.State != infer.StateDraining {
 		e.move(infer.StateStarting, why, "", why)
 	}

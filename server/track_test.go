@@ -128,6 +128,58 @@ func TestEventsShowSnapshotsAndRequests(t *testing.T) {
 	}
 }
 
+// What the engine says of a request is found whatever its client calls it.
+func TestRequestsThatRunSayWhatTheyAreAt(t *testing.T) {
+	gate := make(chan struct{})
+	e := newFake(append([]step{text("a"), {wait: gate}}, hello()...)...)
+	e.progress = func(got []infer.Request) []infer.Progress {
+		var all []infer.Progress
+		for _, r := range got {
+			all = append(all, infer.Progress{ID: r.ID, Phase: infer.PhaseDecode, Since: time.Now(), PromptTokens: 12, CachedTokens: 5, PrefilledTokens: 7, CompletionTokens: 9})
+		}
+		return all
+	}
+	base, _ := serve(t, server.Options{Engine: e})
+	feed := bufio.NewScanner(get(t.Context(), t, base+"/samovar/v1/events").Body)
+	r := newRequest("POST", chatPath, body(""))
+	r.RequestURI, r.URL.Scheme, r.URL.Host = "", "http", strings.TrimPrefix(base, "http://")
+	answered := make(chan *http.Response, 1)
+	go func() {
+		resp, err := http.DefaultClient.Do(r)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		answered <- resp
+	}()
+	<-e.opened
+	var s struct {
+		Running []map[string]any
+		Total   int `json:"running_total"`
+	}
+	for feed.Scan() && (s.Total == 0 || s.Running[0]["phase"] != "decode") {
+		if data, ok := strings.CutPrefix(feed.Text(), "data: "); ok && strings.Contains(data, `"running_total"`) {
+			require.NoError(t, json.Unmarshal([]byte(data), &s))
+		}
+	}
+	require.Len(t, s.Running, 1)
+	running := s.Running[0]
+	require.Equal(t, "test-1", running["id"])
+	require.NotEmpty(t, running["phase_since"])
+	require.EqualValues(t, 7, running["prefilled_tokens"])
+	require.EqualValues(t, 9, running["completion_tokens"])
+	require.NotContains(t, running, "wait")
+	require.Equal(t, running["phase"], records(t, base)[0]["phase"])
+
+	close(gate)
+	require.NotNil(t, <-answered)
+	ended := records(t, base)[0]
+	require.Equal(t, "ok", ended["outcome"])
+	require.NotContains(t, ended, "phase")
+	require.NotContains(t, ended, "prefilled_tokens")
+	require.EqualValues(t, 2, ended["completion_tokens"])
+}
+
 func TestWhoAsksAndHowLongTheyWait(t *testing.T) {
 	for name, tc := range map[string]struct {
 		path, fields string

@@ -37,8 +37,10 @@ type Transition struct {
 // that of each, the default one first.
 type Overview struct {
 	Status
-	Models []Status `json:"models"`
-	Memory Memory   `json:"memory"`
+	// Opened is when the engine was opened, since when its counters count.
+	Opened time.Time `json:"opened_at,omitzero"`
+	Models []Status  `json:"models"`
+	Memory Memory    `json:"memory"`
 	// Transitions are the last ones, the newest first.
 	Transitions []Transition `json:"transitions,omitempty"`
 }

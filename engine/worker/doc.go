@@ -13,6 +13,9 @@
 // a flag that the loop looks at before every step. The frames of one step
 // leave in one write, by the loop itself: the parent always reads.
 //
+// Some times a second, and whenever a request enters another phase, a pulse tells the parent
+// how the pool is and what each request is at (doing.go).
+//
 // The process ends when the parent's pipe does, in whatever state it is; and when what
 // it computes can no longer be trusted (see health.go), with nothing of that kept.
 package worker

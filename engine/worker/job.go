@@ -57,6 +57,12 @@ type job struct {
 	paused *sequence
 	// restore brings back what is kept of its prompt; nil if nothing is, or no more.
 	restore *restore
+	// phase is what it is at, since when; empty while it has been waiting since it came.
+	phase infer.Phase
+	since time.Time
+	// wants is how many cells it lacked when it was its turn last, has how many of them it
+	// could have had.
+	wants, has int
 	// answered is how many of tokens are of its answer: it was paused after them, or
 	// they were said by a worker that is gone.
 	answered int

@@ -36,20 +36,30 @@ func (l *loop) reserved() int {
 // rest back, so that large requests are not overtaken for ever.
 func (l *loop) bind() {
 	for len(l.waiting) > 0 && len(l.active) < l.sizes.sequences && l.broken == nil {
-		candidates := make([]sched.Candidate, len(l.waiting))
-		for i, j := range l.waiting {
-			candidates[i] = sched.Candidate{Arrived: j.arrived, Agent: j.agent}
-		}
-		atWork := map[string]int{}
-		for _, s := range l.active {
-			atWork[s.agent]++
-		}
-		i := sched.Pick(candidates, atWork)
+		i := sched.Pick(l.candidates(), l.atWork())
 		if !l.seat(l.waiting[i]) {
 			return
 		}
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
+}
+
+// candidates are those that wait.
+func (l *loop) candidates() []sched.Candidate {
+	candidates := make([]sched.Candidate, len(l.waiting))
+	for i, j := range l.waiting {
+		candidates[i] = sched.Candidate{Arrived: j.arrived, Agent: j.agent}
+	}
+	return candidates
+}
+
+// atWork counts the active requests of each agent.
+func (l *loop) atWork() map[string]int {
+	n := map[string]int{}
+	for _, s := range l.active {
+		n[s.agent]++
+	}
+	return n
 }
 
 // seat binds one job to a sequence that begins with what the pool has of its
@@ -58,8 +68,11 @@ func (l *loop) seat(j *job) bool {
 	// The last token is always computed: its logits are sampled.
 	match := l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole)
 	// Alone it may have all there is; otherwise growth never ends in a standstill.
-	if len(l.active) > 0 && l.pool.Pinned()+l.reserved()+j.room(0, l.sizes.headroom)-match.Pinned > l.sizes.cells {
-		return false
+	if len(l.active) > 0 {
+		j.wants, j.has = j.room(0, l.sizes.headroom)-match.Pinned, l.sizes.cells-l.pool.Pinned()-l.reserved()
+		if j.wants > j.has {
+			return false
+		}
 	}
 	now := time.Now()
 	s := j.paused
@@ -142,9 +155,7 @@ func (l *loop) follow() {
 		had := s.follows
 		s.follows = false
 		for o, common := range s.common {
-			ahead := l.prefillLeft(o)
-			before := ahead < left || ahead == left && (o.arrived.Before(s.arrived) || o.arrived.Equal(s.arrived) && o.seq < s.seq)
-			if ahead > 0 && before && common > l.evaluated(s) && common > l.evaluated(o) {
+			if l.leads(o, s, common) {
 				s.follows = true
 				break
 			}
@@ -155,6 +166,13 @@ func (l *loop) follow() {
 			}
 		}
 	}
+}
+
+// leads says whether o computes a common beginning of its prompt and s's.
+func (l *loop) leads(o, s *sequence, common int) bool {
+	ahead, left := l.prefillLeft(o), l.prefillLeft(s)
+	before := ahead < left || ahead == left && (o.arrived.Before(s.arrived) || o.arrived.Equal(s.arrived) && o.seq < s.seq)
+	return ahead > 0 && before && common > l.evaluated(s) && common > l.evaluated(o)
 }
 
 // plan chooses the rows of the next step and frees the cells that they need: idle
@@ -195,6 +213,7 @@ func (l *loop) pause(s *sequence) {
 		l.empty(s)
 	}
 	s.paused = s
+	s.enter(infer.PhaseWaiting, time.Now())
 	l.waiting = append(l.waiting, s.job)
 }
 
@@ -373,13 +392,14 @@ const pulseEvery = 100 * time.Millisecond
 // time.
 func (l *loop) tellPulse(now time.Time) {
 	active, queued := len(l.active), len(l.waiting)
-	same := active == l.told.Active && queued == l.told.Queued && l.health.Health == l.told.Health && (active > 0 || l.pool.Used() == l.told.Pool.Used && !l.keep.changed(l.told.Kept))
-	if same && (l.steps.Count == l.told.Steps.Count || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
+	changed, moving := l.notePhases(now)
+	same := !changed && active == l.told.Active && queued == l.told.Queued && l.health.Health == l.told.Health && (active > 0 || l.pool.Used() == l.told.Pool.Used && !l.keep.changed(l.told.Kept))
+	if same && (l.steps.Count == l.told.Steps.Count && !moving || active > 0 && now.Sub(l.toldAt) < pulseEvery) {
 		return
 	}
 	cost := l.meter.Cost()
 	l.steps.DecodeStep, l.steps.PrefillRow = cost.Decode, cost.PrefillRow
-	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status(), Health: l.health.Health}, now
+	l.told, l.toldAt = wire.Pulse{Active: active, Queued: queued, Pool: l.poolStatus(), Steps: l.steps, Kept: l.keep.status(), Health: l.health.Health, Requests: l.doings()}, now
 	l.told.Steps.TimeBuckets = slices.Clone(l.steps.TimeBuckets)
 	l.told.Steps.RowBuckets = slices.Clone(l.steps.RowBuckets)
 	l.send(wire.KindPulse, l.told)

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
 	"samovar/engine/infer"
 	"samovar/server/control"
+	"samovar/server/latency"
 )
 
 // fake is an engine that does as it is told at once.
@@ -61,6 +63,40 @@ func (f *fake) Pin(_ string, pinned bool) error {
 }
 
 func (f *fake) Transitions() (<-chan infer.Transition, func()) { return nil, func() {} }
+
+// nowhere takes measurements and keeps none.
+type nowhere struct{}
+
+func (nowhere) Observe(string, string, latency.Metric, time.Duration) {}
+func (nowhere) Ended(latency.Record)                                  {}
+
+func TestRequestsSayWhatTheyAreAt(t *testing.T) {
+	f := &fake{}
+	a := control.API{Engine: f, Requests: latency.New(nowhere{}),
+		WriteJSON: func(c echo.Context, status int, v any) error { return c.JSON(status, v) }}
+	e := echo.New()
+	a.Register(e)
+	ask := func() (r latency.Record) {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest("GET", "/samovar/v1/requests", nil))
+		var got struct{ Requests []latency.Record }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+		require.Len(t, got.Requests, 1)
+		return got.Requests[0]
+	}
+	now := time.Now()
+	r := a.Requests.Begin(latency.Start{ID: "a", Arrived: now})
+	require.Equal(t, infer.WaitQueue, ask().Wait.Reason)
+	ahead := 0
+	f.progress = []infer.Progress{{ID: "a", Phase: infer.PhaseWaiting, Since: now,
+		Wait: &infer.Wait{Reason: infer.WaitSequences, Text: "Waits for one of 8 sequences; it is the next.", Ahead: &ahead, EstimateMS: 1500}}}
+	got := ask()
+	require.Equal(t, f.progress[0].Wait, got.Wait, "nobody ahead is told, too")
+	require.WithinDuration(t, now, got.PhaseSince, time.Millisecond)
+	r.Finish(latency.OK, 200, "", nil, now)
+	require.Nil(t, ask().Wait)
+	require.Empty(t, ask().Phase)
+}
 
 func TestEngineRoutes(t *testing.T) {
 	f := &fake{state: infer.StateReady}

@@ -215,6 +215,19 @@ func (c *Controller) Wait(now time.Time) time.Duration {
 	return duration(fates[len(fates)-1].bound)
 }
 
+// Waits returns how long each request that was admitted would wait still for a sequence; 0
+// if it is taken to have one.
+func (c *Controller) Waits(now time.Time) map[string]time.Duration {
+	waits := make(map[string]time.Duration, len(c.requests))
+	fates := forecast(c.present(), c.capacity, &c.costs, c.start(now), c.pulse.ahead)
+	for i, o := range c.requests {
+		if !o.started {
+			waits[o.ID] = duration(fates[i].bound)
+		}
+	}
+	return waits
+}
+
 func duration(s seconds) time.Duration {
 	return time.Duration(min(s, float64(24*time.Hour/time.Second)) * float64(time.Second))
 }

@@ -193,3 +193,16 @@ func TestRandomLives(t *testing.T) {
 		require.Empty(t, c.byID)
 	}
 }
+
+func TestWaitsOfThoseThatAreThere(t *testing.T) {
+	c := busy(t, Config{MaxRequests: 20, MaxWait: time.Minute}, 4)
+	waits := c.Waits(epoch)
+	for i := range 4 {
+		require.InDelta(t, i, waits[fmt.Sprintf("busy %d", i)].Seconds(), 0.1)
+	}
+	c.Advanced("busy 0", 50)
+	waits = c.Waits(epoch)
+	require.NotContains(t, waits, "busy 0", "it has begun")
+	require.InDelta(t, 0.5, waits["busy 1"].Seconds(), 0.1)
+	require.Empty(t, New(Config{}).Waits(epoch))
+}

@@ -1,6 +1,10 @@
 package sched
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Headroom is how many tokens of its answer a request is given room for before it is
 // seated. Most answers are shorter, and clients rarely say how long theirs may be.
@@ -31,4 +35,25 @@ func Pick(waiting []Candidate, active map[string]int) int {
 		}
 	}
 	return best
+}
+
+// Turns returns in which order candidates would be picked, by their indices, if nobody
+// who is at work ended meanwhile.
+func Turns(waiting []Candidate, active map[string]int) []int {
+	order := make([]int, len(waiting))
+	for i := range order {
+		order[i] = i
+	}
+	arrival := func(a, b int) int { return waiting[a].Arrived.Compare(waiting[b].Arrived) }
+	slices.SortStableFunc(order, arrival)
+	// Each is picked when its agent has what it has now and those before it at work.
+	load, before := make([]int, len(waiting)), map[string]int{}
+	for _, i := range order {
+		if agent := waiting[i].Agent; agent != "" {
+			load[i] = active[agent] + before[agent]
+			before[agent]++
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(load[a], load[b]), arrival(a, b)) })
+	return order
 }

@@ -1,7 +1,9 @@
 package sched
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +90,32 @@ func TestPick(t *testing.T) {
 	require.Equal(t, 1, Pick([]Candidate{c("busy", 0), c("new", 5), c("new", 6)}, active))
 	require.Equal(t, 2, Pick([]Candidate{c("busy", 0), c("some", 1), c("", 9)}, active), "unknown ones have nothing at work")
 	require.Equal(t, 1, Pick([]Candidate{c("busy", 3), c("busy", 2)}, active))
+}
+
+// Turns are as Pick would pick.
+func TestTurns(t *testing.T) {
+	require.Empty(t, Turns(nil, nil))
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		waiting := make([]Candidate, r.IntN(20))
+		for i := range waiting {
+			waiting[i] = Candidate{Agent: []string{"", "a", "b", "c"}[r.IntN(4)], Arrived: epoch.Add(time.Duration(r.IntN(1000)) * time.Second)}
+		}
+		active := map[string]int{"a": r.IntN(3), "b": r.IntN(3)}
+		var want []Candidate
+		rest, load := slices.Clone(waiting), maps.Clone(active)
+		for len(rest) > 0 {
+			i := Pick(rest, load)
+			load[rest[i].Agent]++
+			want = append(want, rest[i])
+			rest = slices.Delete(rest, i, i+1)
+		}
+		var got []Candidate
+		for _, i := range Turns(waiting, active) {
+			got = append(got, waiting[i])
+		}
+		require.Equal(t, want, got)
+	}
 }
 
 // randomTasks has a distinct sequence for each task.

@@ -22,9 +22,14 @@ func TestFramesRoundTrip(t *testing.T) {
 	output := Output{ID: "r1", Event: infer.Event{Text: "hé", Tokens: 2, End: &infer.End{
 		Reason: infer.FinishLength, Usage: infer.Usage{PromptTokens: 3, CompletionTokens: 2},
 	}}}
+	pulse := Pulse{Active: 1, Queued: 1, Requests: []Doing{
+		{ID: "r1", Phase: infer.PhasePrefill, Since: 1700000000123, Prompt: 9, Cached: 4, Prefilled: 2},
+		{ID: "r2", Phase: infer.PhaseWaiting, Reason: infer.WaitCells, Cells: 70, Room: 30, Prompt: 60},
+	}}
 	var buf bytes.Buffer
 	require.NoError(t, Write(&buf, KindSubmit, submit))
 	require.NoError(t, Write(&buf, KindOutput, output))
+	require.NoError(t, Write(&buf, KindPulse, pulse))
 
 	r := NewReader(&buf)
 	f, err := r.Read()
@@ -39,6 +44,12 @@ func TestFramesRoundTrip(t *testing.T) {
 	var gotOutput Output
 	require.NoError(t, f.Decode(&gotOutput))
 	require.Equal(t, output, gotOutput)
+
+	f, err = r.Read()
+	require.NoError(t, err)
+	var gotPulse Pulse
+	require.NoError(t, f.Decode(&gotPulse))
+	require.Equal(t, pulse, gotPulse)
 
 	_, err = r.Read()
 	require.ErrorIs(t, err, io.EOF)
@@ -78,6 +89,7 @@ func FuzzReader(f *testing.F) {
 	var seed bytes.Buffer
 	_ = Write(&seed, KindHello, Hello{Protocol: Protocol, Build: "x"})
 	_ = Write(&seed, KindCancel, Cancel{ID: "a"})
+	_ = Write(&seed, KindPulse, Pulse{Active: 1, Requests: []Doing{{ID: "a", Phase: infer.PhaseWaiting, Reason: infer.WaitCells, Cells: 9}}})
 	f.Add(seed.Bytes())
 	f.Add([]byte{0, 0, 0, 0, byte(KindReady)})
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -87,7 +99,7 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				return
 			}
-			for _, v := range []any{new(Hello), new(Load), new(Submit), new(Output), new(Rejected), new(Ready)} {
+			for _, v := range []any{new(Hello), new(Load), new(Submit), new(Output), new(Rejected), new(Ready), new(Pulse)} {
 				_ = fr.Decode(v)
 			}
 		}

@@ -162,6 +162,37 @@ type Pulse struct {
 	Kept   infer.Kept  `json:"kept"`
 	// Health is whether what it computes makes sense.
 	Health infer.Health `json:"health"`
+	// Requests are those that are active, then those that wait, the next one first; of
+	// these at most PulseWaiting.
+	Requests []Doing `json:"requests,omitempty"`
+}
+
+// PulseWaiting bounds how many waiting requests a Pulse lists.
+const PulseWaiting = 64
+
+// Doing is what a request is at.
+type Doing struct {
+	ID string `json:"id"`
+	// Agent is whose it is, as its conversation tells.
+	Agent string      `json:"agent,omitempty"`
+	Phase infer.Phase `json:"phase"`
+	// Since is when the phase began, in milliseconds of Unix time; 0 while it has been
+	// waiting since it came.
+	Since int64 `json:"since,omitempty"`
+	// Reason is why it waits. Cells are those that it waits for, Room is how many of them
+	// it could have; both are 0 unless it is the next one.
+	Reason infer.WaitReason `json:"reason,omitempty"`
+	Cells  int              `json:"cells,omitempty"`
+	Room   int              `json:"room,omitempty"`
+	// Follows is the request that computes the same beginning, of Common tokens.
+	Follows string `json:"follows,omitempty"`
+	Common  int    `json:"common,omitempty"`
+	// Prompt is the length of its prompt, of which Cached tokens were reused so far and
+	// Prefilled computed; Completed are those of its answer.
+	Prompt    int `json:"prompt"`
+	Cached    int `json:"cached,omitempty"`
+	Prefilled int `json:"prefilled,omitempty"`
+	Completed int `json:"completed,omitempty"`
 }
 
 // Measure asks for one round of the raw decode loop, once nothing else is to be
