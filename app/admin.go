@@ -36,7 +36,7 @@ type admin struct {
 }
 
 // live are the settings that take effect while Samovar runs.
-var live = []string{"model", "shape", "ctx", "kv", "kv_memory", "threads", "menu_title"}
+var live = []string{"model", "shape", "ctx", "kv", "kv_memory", "threads", "menu_title", "notifications"}
 
 // newAdmin returns the admin of a run.
 func newAdmin(ctx context.Context, p Process, inv invocation, where paths.Paths, build *fleetBuilder, fleet *engine.Fleet, log *logRing) (*admin, error) {

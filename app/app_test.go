@@ -197,10 +197,13 @@ func TestAddrFile(t *testing.T) {
 func TestAnnouncement(t *testing.T) {
 	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}
 	var out bytes.Buffer
-	announce(&out, newLogger(&out, false), config.Settings{}, invocation{bare: true}, "guide", addr)
+	announce(&out, newLogger(&out, false), config.Settings{StartAtLaunch: true}, invocation{bare: true}, "guide", addr)
 	for _, part := range []string{"http://127.0.0.1:4711", "guide", "curl", "no menu bar"} {
 		require.Contains(t, out.String(), part)
 	}
+	out.Reset()
+	announce(&out, newLogger(&out, false), config.Settings{}, invocation{}, "guide", addr)
+	require.Contains(t, out.String(), "samovar start")
 	out.Reset()
 	announce(&out, newLogger(&out, true), config.Settings{JSONLogs: true}, invocation{}, "guide", addr)
 	require.Regexp(t, `^\{.*"addr":"127\.0\.0\.1:4711".*\}\n$`, out.String())

@@ -51,22 +51,24 @@ type modelFlags struct {
 }
 
 type serveFlags struct {
-	Addr         string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
-	AddrFile     string `placeholder:"FILE" help:"Write the address there once listening."`
-	modelFlags   `embed:""`
-	Models       string `placeholder:"NAME,…" help:"More models: guide, .gguf files, shape-NAME. They are loaded when a request asks for them."`
-	Pinned       string `placeholder:"NAME,…" help:"Models that are not unloaded to make room."`
-	Memory       string `placeholder:"SIZE" help:"Memory for all models together; 0 is what the machine has."`
-	UnloadAfter  string `placeholder:"TIME" help:"Unload models that nobody asks for so long: auto, never or a time."`
-	PullLimit    string `placeholder:"SIZE" help:"Fastest that models are downloaded, in bytes a second, such as 5MB; 0 is as fast as it goes."`
-	KeepAwake    string `placeholder:"true|false" help:"Keep the machine from idle sleep while requests run."`
-	MenuTitle    string `placeholder:"NAME" help:"What stands beside the icon in the menu bar: off, ttft or tps."`
-	QueueMax     string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
-	QueueWait    string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
-	KeepQuota    string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`
-	KeepDaily    string `placeholder:"SIZE" help:"Most that is written for it in a day; 0 for no bound."`
-	KeepMemory   string `placeholder:"SIZE" help:"Memory for what of it is likely to be needed."`
-	ChatTemplate string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
+	Addr          string `placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any free one."`
+	AddrFile      string `placeholder:"FILE" help:"Write the address there once listening."`
+	modelFlags    `embed:""`
+	Models        string `placeholder:"NAME,…" help:"More models: guide, .gguf files, shape-NAME. They are loaded when a request asks for them."`
+	Pinned        string `placeholder:"NAME,…" help:"Models that are not unloaded to make room."`
+	Memory        string `placeholder:"SIZE" help:"Memory for all models together; 0 is what the machine has."`
+	UnloadAfter   string `placeholder:"TIME" help:"Unload models that nobody asks for so long: auto, never or a time."`
+	PullLimit     string `placeholder:"SIZE" help:"Fastest that models are downloaded, in bytes a second, such as 5MB; 0 is as fast as it goes."`
+	KeepAwake     string `placeholder:"true|false" help:"Keep the machine from idle sleep while requests run."`
+	MenuTitle     string `placeholder:"NAME" help:"What stands beside the icon in the menu bar: off, ttft or tps."`
+	StartAtLaunch string `placeholder:"true|false" help:"Load the model at once; otherwise all begin stopped, until somebody starts them."`
+	Notifications string `placeholder:"true|false" help:"Have the desktop say when a download ends or something goes wrong (menu bar only)."`
+	QueueMax      string `placeholder:"N" help:"Most requests that run and wait; more are told to come back (429)."`
+	QueueWait     string `placeholder:"TIME" help:"Longest that a request may have to wait for its turn."`
+	KeepQuota     string `placeholder:"SIZE" help:"Disk space for the KV that is kept of a model; 0 keeps none."`
+	KeepDaily     string `placeholder:"SIZE" help:"Most that is written for it in a day; 0 for no bound."`
+	KeepMemory    string `placeholder:"SIZE" help:"Memory for what of it is likely to be needed."`
+	ChatTemplate  string `placeholder:"FILE" help:"Jinja template to use instead of the model's own."`
 }
 
 type versionFlags struct {

@@ -119,7 +119,7 @@ func TestHelp(t *testing.T) {
 	var out bytes.Buffer
 	_, _ = parse([]string{"serve", "--help"}, &out)
 	require.Contains(t, out.String(), "127.0.0.1:7266")
-	for _, later := range []string{"launch", "doctor", "resume"} {
+	for _, later := range []string{"samovar launch", "doctor", "resume"} {
 		require.NotContains(t, out.String(), later)
 	}
 }

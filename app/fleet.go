@@ -182,7 +182,7 @@ func (b *fleetBuilder) reload(ctx context.Context, s config.Settings, fleet *eng
 	b.mu.Unlock()
 	// What is left to compare needs a new start.
 	rest.Model, rest.Shape = before.Model, before.Shape
-	rest.MenuTitle = before.MenuTitle // read whenever it is shown
+	rest.MenuTitle, rest.Notifications = before.MenuTitle, before.Notifications // read whenever they matter
 	rest.ContextTokens, rest.KVType, rest.KVBytes, rest.Threads = before.ContextTokens, before.KVType, before.KVBytes, before.Threads
 	if !reflect.DeepEqual(rest, before) {
 		b.log.Warn("some settings have changed that need a new start of samovar")

@@ -83,6 +83,9 @@ func openService(ctx context.Context, p Process, inv invocation, s config.Settin
 	}
 	cfg.Find = build.find
 	o.model, o.fleet = cfg.Models[0].Model.ID, engine.NewFleet(cfg)
+	if !s.StartAtLaunch {
+		o.fleet.Hold()
+	}
 	o.library.fleet = o.fleet
 	if o.desk, err = newAdmin(ctx, p, inv, where, build, o.fleet, ring); err != nil {
 		return nil, err
@@ -232,8 +235,12 @@ func announce(stderr io.Writer, log *slog.Logger, s config.Settings, inv invocat
 	if inv.bare {
 		fmt.Fprintln(stderr, "This build has no menu bar, so it serves, as `samovar serve` would. All commands: samovar --help")
 	}
-	fmt.Fprintf(stderr, `Samovar %s listens on http://%s and loads the model %s.
+	does := "loads the model " + model
+	if !s.StartAtLaunch {
+		does = "loads nothing: its models are stopped until `samovar start`"
+	}
+	fmt.Fprintf(stderr, `Samovar %s listens on http://%s and %s.
 Try it:   curl -s http://%s/v1/chat/completions -d '{"messages":[{"role":"user","content":"What can you do?"}]}'
 Stop it:  Ctrl-C
-`, engine.BuildVersion(), addr, model, addr)
+`, engine.BuildVersion(), addr, does, addr)
 }

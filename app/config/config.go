@@ -34,6 +34,10 @@ type Settings struct {
 	KeepAwake bool
 	// MenuTitle is what stands beside the icon in the menu bar, one of MenuTitles.
 	MenuTitle string
+	// StartAtLaunch loads the default model when Samovar starts; else all begin stopped.
+	StartAtLaunch bool
+	// Notifications has the desktop told of downloads that ended and of what went wrong.
+	Notifications bool
 	// ContextTokens is the size of the context; 0 is the model's own.
 	ContextTokens int
 	KVType        string

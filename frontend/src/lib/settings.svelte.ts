@@ -17,6 +17,8 @@ const about: Record<string, About> = {
   pinned: { label: 'Pinned models', help: 'Not unloaded to make room for others.' },
   unload_after: { label: 'Unload after', help: 'How long a model may be idle before its memory is freed.' },
   keep_awake: { label: 'Keep awake', help: 'The machine does not fall asleep by itself while requests run.' },
+  start_at_launch: { label: 'Start at launch', help: 'Loads the model when Samovar starts; otherwise all begin stopped.' },
+  notifications: { label: 'Notifications', help: 'The desktop says when a download ends or something goes wrong.' },
   pull_limit: { label: 'Download limit', help: 'How fast models are downloaded.' },
   menu_title: { label: 'Menu bar number', help: 'What stands beside the icon in the menu bar.' },
   ctx: { label: 'Context', help: 'Its size, in tokens.' },
@@ -36,7 +38,7 @@ const about: Record<string, About> = {
 };
 
 export const groups: { title: string; names: string[] }[] = [
-  { title: 'Serving', names: ['addr', 'model', 'models', 'memory', 'pinned', 'unload_after', 'keep_awake', 'pull_limit'] },
+  { title: 'Serving', names: ['addr', 'model', 'models', 'memory', 'pinned', 'unload_after', 'start_at_launch', 'keep_awake', 'notifications', 'pull_limit'] },
   { title: 'Menu bar', names: ['menu_title'] },
   { title: 'Engine', names: ['ctx', 'kv', 'kv_memory', 'threads', 'chat_template'] },
   { title: 'Queue', names: ['queue_max', 'queue_wait'] },
