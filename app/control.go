@@ -35,13 +35,13 @@ type pinOrder struct {
 	Name         string `arg:"" name:"model" help:"The model."`
 }
 
-// orderModels carries out ps and the orders to models.
+// orderModels carries out ps (see there) and the orders to models.
 func orderModels(ctx context.Context, p Process, inv invocation, s config.Settings) error {
 	c := running{base: "http://" + s.Addr}
 	method, path := http.MethodPost, "/samovar/v1/engine/"+inv.command
 	switch inv.command {
 	case cmdPS:
-		method, path = http.MethodGet, "/samovar/v1/engine"
+		return ps(ctx, p, c, inv.json)
 	case cmdUnpin:
 		method, path = http.MethodDelete, "/samovar/v1/engine/pin"
 	}
