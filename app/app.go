@@ -51,6 +51,10 @@ func run(ctx context.Context, p Process) error {
 		return doctor(ctx, p, inv)
 	}
 	settings, where, err := resolve(inv.flags, p.LookupEnv)
+	if err != nil && inv.bare {
+		// Whoever did not start it in a terminal sees only what the menu says.
+		return menuBar(ctx, p, inv, settings, where, newLogger(p.Stderr, false), usageError{err})
+	}
 	if err != nil {
 		return usageError{err}
 	}
@@ -74,12 +78,15 @@ func run(ctx context.Context, p Process) error {
 	if inv.agents != (agentsCall{}) {
 		return agents(ctx, p, inv, settings)
 	}
+	if inv.bare {
+		return menuBar(ctx, p, inv, settings, where, log, nil)
+	}
 	return serve(ctx, p, inv, settings, where, log)
 }
 
 // resolve reads the layers. The settings file lies in the data folder if a
 // flag or variable names one; a data folder that the file itself names moves
-// everything but the file.
+// everything but the file. With an error it returns what it knows of the places.
 func resolve(flags map[string]string, lookupEnv func(string) (string, bool)) (config.Settings, paths.Paths, error) {
 	strong := []config.Layer{config.FromFlags(flags), config.FromEnv(lookupEnv)}
 	before, err := config.Resolve(strong...)
@@ -92,11 +99,11 @@ func resolve(flags map[string]string, lookupEnv func(string) (string, bool)) (co
 	}
 	file, err := config.FromFile(where.SettingsFile())
 	if err != nil {
-		return config.Settings{}, paths.Paths{}, err
+		return config.Settings{}, where, err
 	}
 	settings, err := config.Resolve(append(strong, file)...)
 	if err != nil {
-		return config.Settings{}, paths.Paths{}, err
+		return config.Settings{}, where, err
 	}
 	where, err = paths.In(settings.DataDir)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -145,6 +146,8 @@ type invocation struct {
 	// bare says that no command was given.
 	bare bool
 	json bool
+	// drain is how long running answers may take at the end; 0 is the server's usual time.
+	drain time.Duration
 	// repair is doctor's.
 	repair bool
 	agents agentsCall

@@ -96,7 +96,7 @@ func openService(ctx context.Context, p Process, inv invocation, s config.Settin
 	o.desktop = newDesktop(p, inv, where, "http://"+o.ln.Addr().String())
 	o.api = server.New(server.Options{
 		Engine: serving{o.fleet, o.library}, Library: o.library, Admin: o.desk, Desktop: o.desktop,
-		Page: p.Page, PageToken: o.token, Version: engine.BuildVersion(), Log: o.log,
+		DrainTimeout: inv.drain, Page: p.Page, PageToken: o.token, Version: engine.BuildVersion(), Log: o.log,
 	})
 	return o, nil
 }
@@ -232,7 +232,7 @@ func announce(stderr io.Writer, log *slog.Logger, s config.Settings, inv invocat
 		log.Info("listening", "addr", addr.String(), "model", model, "version", engine.BuildVersion())
 		return
 	}
-	if inv.bare {
+	if inv.bare && !hasMenuBar {
 		fmt.Fprintln(stderr, "This build has no menu bar, so it serves, as `samovar serve` would. All commands: samovar --help")
 	}
 	does := "loads the model " + model
