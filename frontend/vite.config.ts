@@ -14,7 +14,7 @@ const csp =
 export default defineConfig({
   base: './', // the page may be served below any path, and by the window
   plugins: [svelte()],
-  build: { target: 'safari16', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: { outDir: 'dist/page', target: 'safari16', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   server: { proxy },
   preview: { proxy, headers: { 'Content-Security-Policy': csp } },
   test: { include: ['tests/**/*.test.ts'] },

@@ -23,6 +23,8 @@ describe('parts', () => {
   it('are few while it runs', () => {
     expect(told({ outcome: 'running' })).toEqual([['running', 500]]);
     expect(told({ outcome: 'running', ttft_ms: 200 })).toEqual([['running', 200], ['decode', 300]]);
+    expect(told({ outcome: 'running', phase: 'waiting', phase_since: at })).toEqual([['queue', 500]]);
+    expect(told({ outcome: 'running', phase: 'prefill', phase_since: '2026-11-28T12:00:00.300Z' })).toEqual([['running', 300], ['prefill', 200]]);
   });
   it('are one if it was not served', () => expect(told({ outcome: 'shed', total_ms: 2 })).toEqual([['none', 2]]));
   it('end with its last if it had no token', () =>

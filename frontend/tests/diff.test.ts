@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { diff } from '../src/lib/diff.ts';
+import { diff, sides, visible } from '../src/lib/diff.ts';
 
 const shown = (a: string, b: string) =>
   diff(a, b).map((p) => (p.kind === 'same' ? p.text : p.kind === 'old' ? `[-${p.text}-]` : `[+${p.text}+]`)).join('');
@@ -32,4 +32,23 @@ describe('diff', () => {
     const d = diff('1 ' + a + ' 2', '3 ' + a.replaceAll('x', 'z') + ' 4');
     expect(d.map((p) => p.kind)).toEqual(['old', 'new']);
   });
+});
+
+describe('sides', () => {
+  const side = (pieces: { kind: string; text: string }[]) => pieces.map((p) => (p.kind === 'same' ? p.text : `[${p.text}]`)).join('');
+  const both = (a: string, b: string) => {
+    const s = sides(a, b);
+    return [side(s.before), side(s.after)];
+  };
+  it('mark what only one of them has', () =>
+    expect(both('the file at 10:41 says so', 'the file at 10:52 says so')).toEqual(['the file at 10:[41] says so', 'the file at 10:[52] says so']));
+  it('do not pick single signs out of changes', () => expect(both('one of two, as it is now', 'a of b, as it is now')).toEqual(['[one] of [two], as it is now', '[a] of [b], as it is now']));
+  it('mark all where little is alike', () =>
+    expect(both("I can't help with that", 'Yes, with tea: 33')).toEqual(["[I can't help with that]", '[Yes, with tea: 33]']));
+  it('may be nothing', () => expect(both('', 'new')).toEqual(['', '[new]']));
+});
+
+it('blanks can be seen', () => {
+  expect(visible('a\n\tb c')).toBe('a↵\n⇥b c');
+  expect(visible('  ')).toBe('␣␣');
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grid, layout, owners, rects, runAt, squares } from '../src/lib/pool.ts';
+import { grid, layout, owners, partsOf, placed, rects, runAt, squares } from '../src/lib/pool.ts';
 import type { Pool, PoolSequence } from '../src/lib/types.ts';
 
 const pool = (cells: number, shared: number, sequences: PoolSequence[], reserved = 0): Pool => {
@@ -38,6 +38,45 @@ describe('layout', () => {
       expect(at).toBe(p.cells);
     }
   });
+});
+
+describe('places', () => {
+  const told = pool(100, 10, [
+    { seq: 1, agent: 'a', active: true, tokens: 30, shared: 10, cells: [[5, 10], [40, 20]] },
+    { seq: 2, agent: 'b', active: false, tokens: 25, shared: 10, cells: [[5, 10], [20, 15]] },
+  ], 7);
+  it('are drawn where they are', () => {
+    expect(placed(told)).toBe(true);
+    expect(layout(told).map((r) => [r.kind, r.agent, r.at, r.cells])).toEqual([
+      ['free', undefined, 0, 5],
+      ['shared', undefined, 5, 10],
+      ['free', undefined, 15, 5],
+      ['own', 'b', 20, 15],
+      ['free', undefined, 35, 5],
+      ['own', 'a', 40, 20],
+      ['free', undefined, 60, 40],
+    ]);
+  });
+  it('are not known unless all are told', () => {
+    expect(placed(pool(1000, 100, some))).toBe(false);
+    expect(placed(pool(1000, 0, []))).toBe(false);
+  });
+  it('beyond the pool are left out', () => {
+    const wrong = pool(50, 0, [{ seq: 1, active: true, tokens: 30, shared: 0, cells: [[-5, 10], [45, 20]] }]);
+    expect(layout(wrong).map((r) => [r.kind, r.at, r.cells])).toEqual([['own', 0, 5], ['free', 5, 40], ['own', 45, 5]]);
+  });
+});
+
+describe('parts', () => {
+  it('add up to the pool, with places and without', () => {
+    for (const p of [pool(1000, 100, some, 64), pool(1000, 0, []), { ...pool(1000, 100, some), used: 990 }, { ...pool(20, 0, [{ seq: 1, active: true, tokens: 5, shared: 0, cells: [[2, 5]] as [number, number][] }], 4) }]) {
+      const parts = partsOf(layout(p), p.reserved);
+      expect(Object.values(parts).reduce((a, b) => a + b)).toBe(p.cells);
+      expect(parts.reserved).toBe(p.reserved);
+    }
+  });
+  it('tell what is computed from what rests', () =>
+    expect(partsOf(layout(pool(1000, 100, some, 64)))).toEqual({ active: 200, hot: 450, shared: 100, other: 0, reserved: 64, free: 186 }));
 });
 
 describe('grid', () => {

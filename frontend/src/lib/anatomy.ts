@@ -1,6 +1,8 @@
 // A request's time, part by part.
 
-import type { RequestRecord } from './types.ts';
+import { instant } from './format.ts';
+import { stageNames, stageOf } from './running.ts';
+import type { RequestRecord, Stage } from './types.ts';
 
 export type Phase = 'queue' | 'restore' | 'prefill' | 'first' | 'decode' | 'running' | 'none';
 
@@ -15,13 +17,17 @@ export const phaseNames: Record<Phase, string> = {
   prefill: 'prefill',
   first: 'first token',
   decode: 'decode',
-  running: 'running',
+  running: 'before',
   none: 'not served',
 };
 
+/** The part of what a request is at while it runs. */
+const stageParts: Record<Stage, Phase> = { waiting: 'queue', restoring: 'restore', prefill: 'prefill', decode: 'decode' };
+
 /**
  * The parts, whose sum is the request's time so far. Queue, restore and prefill are known once
- * a request has ended; while it runs, only TTFT is, and what came before is not told apart.
+ * a request has ended; while it runs, only what it is at and TTFT are, and what came before is
+ * not told apart.
  */
 export function parts(r: RequestRecord, now: number): Part[] {
   const running = r.outcome === 'running';
@@ -31,9 +37,16 @@ export function parts(r: RequestRecord, now: number): Part[] {
   const add = (phase: Phase, time: number) => {
     if (time > 0) out.push({ phase, ms: time });
   };
+  if (running && ttft !== undefined) {
+    add('running', Math.min(ttft, total));
+    add('decode', total - ttft);
+    return out;
+  }
   if (running) {
-    add('running', ttft === undefined ? total : Math.min(ttft, total));
-    if (ttft !== undefined) add('decode', total - ttft);
+    const since = instant(r.phase_since);
+    const here = r.phase && since !== undefined ? Math.min(total, Math.max(0, now - since)) : 0;
+    add('running', total - here);
+    if (r.phase) add(stageParts[r.phase], here);
     return out;
   }
   const known = (r.queue_ms ?? 0) + (r.restore_ms ?? 0) + (r.prefill_ms ?? 0);
@@ -70,8 +83,10 @@ export const shedNames: Record<string, string> = {
 /** How a request ended, in words. */
 export function outcome(r: RequestRecord): string {
   switch (r.outcome) {
-    case 'running':
-      return r.ttft_ms === undefined ? 'before its first token' : 'answering';
+    case 'running': {
+      const stage = stageOf(r);
+      return stage ? stageNames[stage] : 'before its first token';
+    }
     case 'ok':
       return 'answered' + (r.finish_reason ? ` (${r.finish_reason})` : '');
     case 'shed':

@@ -59,3 +59,43 @@ function middle(a: string[], b: string[], add: (kind: Piece['kind'], text: strin
     }
   }
 }
+
+const letters = /[\p{L}\p{N}]/u;
+
+/** So much of the longer text must be in both, or marking single words only confuses. */
+const alike = 0.35;
+
+/**
+ * Two texts one above the other: each with what only it has. Single signs that happen to be the
+ * same between changes are taken as changed; texts that have little in common are, as a whole.
+ */
+export function sides(before: string, after: string): { before: Piece[]; after: Piece[] } {
+  const pieces = diff(before, after);
+  const same = pieces.reduce((n, p, i) => n + (p.kind === 'same' && !isStray(pieces, i) ? p.text.length : 0), 0);
+  const side = (text: string, kind: 'old' | 'new'): Piece[] => {
+    if (text === '') return [];
+    if (same < alike * Math.max(before.length, after.length)) return [{ kind, text }];
+    const out: Piece[] = [];
+    pieces.forEach((p, i) => {
+      if (p.kind !== 'same' && p.kind !== kind) return;
+      const as = p.kind === 'same' && isStray(pieces, i) ? kind : p.kind;
+      const last = out.at(-1);
+      if (last?.kind === as) last.text += p.text;
+      else out.push({ kind: as, text: p.text });
+    });
+    return out;
+  };
+  return { before: side(before, 'old'), after: side(after, 'new') };
+}
+
+/** Whether what is the same is only some sign or blank between two changes. */
+function isStray(pieces: readonly Piece[], i: number): boolean {
+  const between = i > 0 && i < pieces.length - 1;
+  return between && pieces[i]!.text.length < 4 && !letters.test(pieces[i]!.text);
+}
+
+/** Blanks that matter, to be seen: ends of lines and tabs always, spaces where there is nothing else. */
+export function visible(text: string): string {
+  const shown = text.replace(/\n/g, '↵\n').replace(/\t/g, '⇥');
+  return /^[ ]+$/.test(shown) ? shown.replace(/ /g, '␣') : shown;
+}

@@ -30,6 +30,9 @@ class Live {
   /** The newest first: those that run and those that ended. */
   requests = $state.raw<RequestRecord[]>([]);
   requestsKnown = $state(false);
+  /** Those that run, the oldest first, and how many there are: more than are told, it may be. */
+  running = $state.raw<RequestRecord[]>([]);
+  runningTotal = $state(0);
   transitions = $state.raw<Transition[]>([]);
   pulls = $state.raw<Pull[]>([]);
   /** What is logged while the page is open, and before it as far as it was asked for; the newest first. */
@@ -147,6 +150,7 @@ class Live {
       this.#merge([...this.#pending.values()]);
       this.#pending.clear();
     }
+    this.#run(s);
     if (this.#logged.length > 0) {
       this.logs = mergeLines(this.logs, this.#logged);
       this.#logged = [];
@@ -162,6 +166,21 @@ class Live {
     this.tick++;
     // The stream may miss records when much happens; then a request would seem to run for ever.
     if (second % 15 === 0 && this.requests.some((r) => r.outcome === 'running')) void this.#catchUp();
+  }
+
+  /** What runs: as the snapshot says, or as far as the records tell if it does not. */
+  #run(s: Snapshot): void {
+    const told = s.running;
+    if (!told) {
+      this.running = this.requests.filter((r) => r.outcome === 'running').reverse();
+      this.runningTotal = this.running.length;
+      return;
+    }
+    this.running = told;
+    this.runningTotal = Math.max(s.running_total ?? 0, told.length);
+    if (told.length === 0) return;
+    const byID = new Map(told.map((r) => [r.id, r]));
+    this.requests = this.requests.map((r) => (r.outcome === 'running' ? (byID.get(r.id) ?? r) : r));
   }
 
   /**

@@ -1,9 +1,10 @@
-// Lays out the KV pool for its map. The API says how long sequences are and how many of their
-// cells others have, too, but not where in the pool they are; so the map is grouped, not by
-// place: shared cells first, once, then each sequence's own, then those that are promised, then
-// the free ones. The sum is exact: cells = shared + Σ own + reserved + free.
+// Lays out the KV pool for its map. Where the API says in which cells the sequences are, the map
+// shows these places. Else it says only how long they are and how many of their cells others
+// have, too, and the map is grouped: shared cells first, once, then each sequence's own, then
+// those that are reserved, then the free ones. The sum is exact:
+// cells = shared + Σ own + reserved + free.
 
-import type { Pool } from './types.ts';
+import type { Pool, PoolSequence } from './types.ts';
 
 export type RunKind = 'shared' | 'own' | 'other' | 'reserved' | 'free';
 
@@ -17,7 +18,46 @@ export interface Run {
   active?: boolean;
 }
 
+/** Whether it is known where in the pool everything is. */
+export const placed = (pool: Pool): boolean =>
+  (pool.sequences ?? []).length > 0 && pool.sequences!.every((s) => s.cells !== undefined);
+
+/** The runs by place: between any two ends of a range, the same sequences have the cells. */
+function places(pool: Pool): Run[] {
+  const ends: { at: number; seq: PoolSequence; begins: boolean }[] = [];
+  for (const seq of pool.sequences ?? []) {
+    for (const [start, length] of seq.cells ?? []) {
+      const from = Math.max(0, start);
+      const to = Math.min(pool.cells, start + length);
+      if (to > from) ends.push({ at: from, seq, begins: true }, { at: to, seq, begins: false });
+    }
+  }
+  ends.sort((a, b) => a.at - b.at);
+  const runs: Run[] = [];
+  const here = new Map<PoolSequence, number>();
+  let from = 0;
+  const add = (to: number) => {
+    if (to <= from) return;
+    const [only] = here.keys();
+    const kind: RunKind = here.size === 0 ? 'free' : here.size > 1 ? 'shared' : 'own';
+    const own = kind === 'own' ? { seq: only!.seq, agent: only!.agent, active: only!.active } : {};
+    const last = runs.at(-1);
+    if (last?.kind === kind && last.seq === own.seq) last.cells += to - from;
+    else runs.push({ kind, at: from, cells: to - from, ...own });
+    from = to;
+  };
+  for (const e of ends) {
+    add(e.at);
+    const n = (here.get(e.seq) ?? 0) + (e.begins ? 1 : -1);
+    if (n > 0) here.set(e.seq, n);
+    else here.delete(e.seq);
+  }
+  add(pool.cells);
+  return runs;
+}
+
 export function layout(pool: Pool): Run[] {
+  if (placed(pool)) return places(pool);
   const runs: Run[] = [];
   let at = 0;
   const add = (run: Omit<Run, 'at'>) => {
@@ -37,6 +77,32 @@ export function layout(pool: Pool): Run[] {
   add({ kind: 'reserved', cells: Math.min(pool.reserved, pool.free) });
   add({ kind: 'free', cells: pool.cells - at });
   return runs;
+}
+
+/** The pool's cells by what they are for; the sum is the pool. */
+export interface Parts {
+  active: number;
+  hot: number;
+  shared: number;
+  other: number;
+  reserved: number;
+  free: number;
+}
+
+/** Reserved cells have no place yet: they are some of the free ones. */
+export function partsOf(runs: readonly Run[], reserved = 0): Parts {
+  const sum = (of: (r: Run) => boolean) => runs.reduce((n, r) => n + (of(r) ? r.cells : 0), 0);
+  const drawn = sum((r) => r.kind === 'reserved');
+  const free = sum((r) => r.kind === 'free');
+  const hidden = drawn > 0 ? 0 : Math.min(reserved, free);
+  return {
+    active: sum((r) => r.kind === 'own' && !!r.active),
+    hot: sum((r) => r.kind === 'own' && !r.active),
+    shared: sum((r) => r.kind === 'shared'),
+    other: sum((r) => r.kind === 'other'),
+    reserved: drawn + hidden,
+    free: free - hidden,
+  };
 }
 
 export interface Owner {

@@ -10,6 +10,8 @@ export interface PoolSequence {
   active: boolean;
   tokens: number;
   shared: number;
+  /** Where its cells are: starts and lengths; not told by every server. */
+  cells?: [start: number, length: number][];
 }
 
 export interface Pool {
@@ -111,6 +113,8 @@ export interface Memory {
 }
 
 export interface Overview extends Status {
+  /** When this Samovar began to serve. */
+  opened_at?: string;
   models: Status[];
   memory: Memory;
   transitions?: Transition[];
@@ -141,6 +145,9 @@ export interface Snapshot {
   at: string;
   engine: Overview;
   windows: Window[];
+  /** What runs, the oldest first, at most 64 of them, and how many there are. */
+  running?: RequestRecord[];
+  running_total?: number;
 }
 
 export interface Miss {
@@ -159,6 +166,17 @@ export interface Miss {
 
 export type Outcome = 'running' | 'ok' | 'shed' | 'refused' | 'failed' | 'client_gone';
 
+/** What a request is at while it runs. */
+export type Stage = 'waiting' | 'restoring' | 'prefill' | 'decode';
+
+/** Why it waits, and for how long still. */
+export interface Wait {
+  reason: 'loading' | 'room' | 'restart' | 'sequences' | 'cells' | 'follows' | 'paused' | 'queue';
+  text: string;
+  ahead?: number;
+  estimate_ms?: number;
+}
+
 export interface RequestRecord {
   id: string;
   surface: string;
@@ -172,8 +190,14 @@ export interface RequestRecord {
   /** What the client was told, if it was refused or failed. */
   error?: string;
   finish_reason?: string;
+  /** While it runs: what it is at, since when, and why it waits. */
+  phase?: Stage;
+  phase_since?: string;
+  wait?: Wait;
   prompt_tokens?: number;
   cached_tokens: number;
+  /** Computed so far, those that were reused not counted. */
+  prefilled_tokens?: number;
   completion_tokens?: number;
   queue_ms?: number;
   restore_ms?: number;

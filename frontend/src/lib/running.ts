@@ -1,0 +1,149 @@
+// What a request that runs is at, in words and as a share, and which of many are shown.
+
+import { count, instant, ms, percent } from './format.ts';
+import type { Miss, RequestRecord, Stage, Wait } from './types.ts';
+
+export const stageNames: Record<Stage, string> = {
+  waiting: 'waiting',
+  restoring: 'restoring',
+  prefill: 'prefill',
+  decode: 'answering',
+};
+
+export const stageTexts: Record<Stage, string> = {
+  waiting: 'It has not begun: something must happen first.',
+  restoring: 'What was kept of its conversation is read back from disk.',
+  prefill: 'The model reads the part of the prompt that could not be reused.',
+  decode: 'The model writes the answer, token by token.',
+};
+
+/** What is said of a wait without a text of its own. */
+const waits: Record<Wait['reason'], string> = {
+  loading: 'The model is being loaded.',
+  room: 'Another model must leave memory first.',
+  restart: 'The engine is being started again.',
+  sequences: 'As many requests run as may at once.',
+  cells: 'The pool has no room for its tokens yet.',
+  follows: 'It follows another request of the same conversation.',
+  paused: 'It made room for an older request.',
+  queue: 'Others came first.',
+};
+
+/** Servers that do not tell the stage tell whether there was a token. */
+export const stageOf = (r: RequestRecord): Stage | undefined => r.phase ?? (r.ttft_ms === undefined ? undefined : 'decode');
+
+export const isWaiting = (r: RequestRecord): boolean => stageOf(r) === 'waiting';
+
+export function waitText(w: Wait | undefined): string {
+  if (!w) return 'It is not known why.';
+  return w.text || waits[w.reason] || w.reason;
+}
+
+export interface Doing {
+  word: string;
+  text: string;
+  /** Of the prompt, what was reused and what is computed, from 0 to 1, while it is read. */
+  reused?: number;
+  computed?: number;
+}
+
+export function doing(r: RequestRecord): Doing {
+  const stage = stageOf(r);
+  const prompt = r.prompt_tokens ?? 0;
+  const word = stage ? stageNames[stage] : 'begun';
+  switch (stage) {
+    case undefined:
+      return { word, text: 'before its first token' };
+    case 'waiting':
+      return { word, text: waitText(r.wait) };
+    case 'restoring':
+      return { word, text: r.cached_tokens > 0 ? `${count(r.cached_tokens)} tokens from disk` : 'its tokens from disk' };
+    case 'prefill': {
+      const all = Math.max(0, prompt - r.cached_tokens);
+      if (all === 0) return { word, text: 'the prompt' };
+      const done = Math.min(r.prefilled_tokens ?? 0, all);
+      const kept = r.cached_tokens > 0 ? `, ${count(r.cached_tokens)} reused` : '';
+      return {
+        word,
+        text: `${count(done)} of ${count(all)} tokens · ${percent(done / all)}${kept}`,
+        reused: r.cached_tokens / prompt,
+        computed: done / prompt,
+      };
+    }
+    case 'decode':
+      return { word, text: `${count(r.completion_tokens ?? 0)} ${r.completion_tokens === 1 ? 'token' : 'tokens'}` };
+  }
+}
+
+/** How long it has been at what it is at, and in all. */
+export function ages(r: RequestRecord, now: number): { stage?: number; all: number } {
+  const since = instant(r.phase_since);
+  return {
+    stage: since === undefined ? undefined : Math.max(0, now - since),
+    all: Math.max(0, now - (instant(r.arrived) ?? now)),
+  };
+}
+
+export interface Shown {
+  rows: RequestRecord[];
+  /** Those for which there is no place, and how many of them wait, by reason. */
+  more: number;
+  moreWaiting: number;
+}
+
+/**
+ * Which of them get a row: those that are worked on before those that wait, each the oldest
+ * first, but where both do not fit, each has half of the rows at least.
+ */
+export function fit(running: readonly RequestRecord[], most: number): Shown {
+  const waiting = running.filter(isWaiting);
+  const working = running.filter((r) => !isWaiting(r));
+  const forWaiting = Math.min(waiting.length, Math.max(most - working.length, Math.floor(most / 2)));
+  const rows = [...working.slice(0, most - forWaiting), ...waiting.slice(0, forWaiting)];
+  return { rows, more: running.length - rows.length, moreWaiting: waiting.length - forWaiting };
+}
+
+/** When the newest of those that ended did, in milliseconds since the epoch. */
+export function lastEnd(records: readonly RequestRecord[]): number | undefined {
+  let last: number | undefined;
+  for (const r of records) {
+    if (r.outcome === 'running') continue;
+    const at = (instant(r.arrived) ?? 0) + (r.total_ms ?? 0);
+    if (at > 0 && (last === undefined || at > last)) last = at;
+  }
+  return last;
+}
+
+/** What a miss has cost: tokens and time, as far as it is known. */
+export function cost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
+  const time = lostMS(m);
+  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'} computed again` + (time ? `, about ${ms(time)}` : '');
+}
+
+/** The same in short. */
+export function lost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
+  const time = lostMS(m);
+  return `−${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'}` + (time ? `, ${ms(time)}` : '');
+}
+
+export const lostMS = (m: Pick<Miss, 'time_ms' | 'time_ns'>): number => m.time_ms ?? (m.time_ns ?? 0) / 1e6;
+
+export const missReasons: Record<string, string> = {
+  changed: 'The conversation changed',
+  gone: 'What it needs is not kept any more',
+  checkpoint: 'This kind of model resumes at checkpoints only',
+};
+
+/** Where a conversation changed, in words. */
+export function missPlace(m: Pick<Miss, 'reason' | 'message' | 'role'>): string {
+  if (m.reason !== 'changed') return '';
+  if (m.message < 0) return 'between two messages';
+  return `in message ${m.message + 1}${m.role ? ` (${m.role})` : ''}`;
+}
+
+/** Reason and place in few words, for a list. */
+export function missWords(m: Pick<Miss, 'reason' | 'message' | 'role'>): string {
+  if (m.reason !== 'changed') return missReasons[m.reason] ?? m.reason;
+  if (m.message < 0) return 'The text between two messages changed';
+  return `Message ${m.message + 1}${m.role ? ` (${m.role})` : ''} changed`;
+}
