@@ -72,6 +72,8 @@ func run(ctx context.Context, p Process) error {
 		return orderModels(ctx, p, inv, settings)
 	}
 	switch inv.command {
+	case cmdWindow:
+		return windowCommand(ctx, p, inv, settings, where, log)
 	case cmdModels, cmdPull, cmdRemove, cmdSearch:
 		return modelsCommand(ctx, p, inv, settings, where)
 	}

@@ -22,6 +22,7 @@ type commandLine struct {
 	Serve   serveFlags   `cmd:"" default:"withargs" help:"Serve a model on this machine (what a bare samovar does)."`
 	Version versionFlags `cmd:"" help:"Print the version."`
 	Doctor  doctorFlags  `cmd:"" help:"Check this machine, the data folder and the kept KV, and say what to do."`
+	Window  windowFlags  `cmd:"" help:"Open the dashboard in a window."`
 	PS      controlFlags `cmd:"" name:"ps" help:"Say what the samovar that runs serves."`
 	Start   modelOrder   `cmd:"" help:"Start its models: the default one is loaded, the others when they are asked for."`
 	Stop    modelOrder   `cmd:"" help:"Stop its models and save everything; the API stays up and says so."`
@@ -82,6 +83,11 @@ type doctorFlags struct {
 	JSON   bool   `help:"Print JSON."`
 }
 
+type windowFlags struct {
+	Page  string `placeholder:"/PAGE" help:"What to show, such as /models or /agents/NAME; what was shown last if it is not given."`
+	Child bool   `hidden:"" help:"Be told by standard input which pages to show, and end with it."`
+}
+
 type decodeFlags struct {
 	modelFlags `embed:""`
 	Streams    string `placeholder:"N" help:"Streams of the second measurement."`
@@ -122,6 +128,7 @@ const (
 	cmdServe       = "serve"
 	cmdVersion     = "version"
 	cmdDoctor      = "doctor"
+	cmdWindow      = "window"
 	cmdAgents      = "agents"
 	cmdModels      = "models"
 	cmdPull        = "pull"
@@ -151,6 +158,9 @@ type invocation struct {
 	// repair is doctor's.
 	repair bool
 	agents agentsCall
+	// page is what window shows, and child says that the menu bar commands it.
+	page  string
+	child bool
 	// model is whom an order is about; empty is all.
 	model string
 	// flags holds the settings among the flags, as written.
@@ -205,16 +215,21 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 		model:   orders[command].Name,
 		json:    cl.Version.JSON || cl.Doctor.JSON || cl.Agents.JSON || cl.PS.JSON || orders[command].JSON || cl.Bench.Decode.JSON || cl.Bench.Batch.JSON || cl.Bench.Resume.JSON || cl.Bench.Stress.JSON,
 		repair:  cl.Doctor.Repair,
+		page:    cl.Window.Page,
+		child:   cl.Window.Child,
 		flags:   settingsOf(parsed),
 		agents:  called,
 	}, nil
 }
 
+// notSettings are flags that say what to do this once.
+var notSettings = []string{"json", "repair", "page", "child"}
+
 // settingsOf returns the flags that were on the command line.
 func settingsOf(parsed *kong.Context) map[string]string {
 	set := map[string]string{}
 	for _, p := range parsed.Path {
-		if p.Flag == nil || p.Flag.Name == "json" || p.Flag.Name == "repair" {
+		if p.Flag == nil || slices.Contains(notSettings, p.Flag.Name) {
 			continue
 		}
 		set[p.Flag.Name] = fmt.Sprint(parsed.FlagValue(p.Flag))

@@ -25,8 +25,9 @@ func TestEveryFlagIsASettingAndEverySettingAFlag(t *testing.T) {
 	}
 	walk(parser.Model.Node)
 	delete(flags, "help")
-	delete(flags, "json")   // how to print, not a setting
-	delete(flags, "repair") // what to do, neither
+	for _, name := range notSettings {
+		delete(flags, name)
+	}
 	settings := map[string]bool{}
 	for _, k := range config.Keys {
 		settings[k.Flag()] = true
@@ -48,6 +49,9 @@ func TestParse(t *testing.T) {
 		{[]string{"version", "--json"}, invocation{command: cmdVersion, json: true}},
 		{[]string{"doctor", "--repair", "--addr", "x"}, invocation{command: cmdDoctor, repair: true, flags: map[string]string{"addr": "x"}}},
 		{[]string{"doctor", "--json"}, invocation{command: cmdDoctor, json: true}},
+		{[]string{"window"}, invocation{command: cmdWindow}},
+		{[]string{"window", "--page", "/agents/one", "--data-dir", "d"}, invocation{command: cmdWindow, page: "/agents/one", flags: map[string]string{"data-dir": "d"}}},
+		{[]string{"window", "--child"}, invocation{command: cmdWindow, child: true}},
 		{[]string{"ps", "--json"}, invocation{command: cmdPS, json: true}},
 		{[]string{"stop", "guide"}, invocation{command: cmdStop, model: "guide"}},
 		{[]string{"unpin", "owner/repo:q4", "--json"}, invocation{command: cmdUnpin, model: "owner/repo:q4", json: true}},

@@ -5,19 +5,21 @@ import (
 
 	"samovar/app/listen"
 	"samovar/app/paths"
+	"samovar/app/window"
 )
 
 // The exit codes, as documented in --help and the README.
 const (
 	exitOK      = 0
-	exitFailed  = 1 // the work could not be done
-	exitUsage   = 2 // command line, setting or file at fault
-	exitAddress = 3 // the address cannot be listened on
-	exitLocked  = 4 // another instance uses the data folder
+	exitFailed  = 1               // the work could not be done
+	exitUsage   = 2               // command line, setting or file at fault
+	exitAddress = 3               // the address cannot be listened on
+	exitLocked  = 4               // another instance uses the data folder
+	exitWindow  = window.ExitNone // no window can be shown here
 )
 
 const exitHelp = `
-Exit codes: 0 done; 1 failed; 2 wrong command line, setting or file; 3 the address is taken or cannot be used; 4 another samovar uses the data folder.
+Exit codes: 0 done; 1 failed; 2 wrong command line, setting or file; 3 the address is taken or cannot be used; 4 another samovar uses the data folder; 5 no window can be shown here.
 `
 
 // usageError is a mistake on the command line, in a setting or in a file that
@@ -33,6 +35,7 @@ func exitCode(err error) int {
 		usage   usageError
 		address *listen.Error
 		held    *paths.HeldError
+		blind   noWindowError
 	)
 	switch {
 	case err == nil:
@@ -43,6 +46,8 @@ func exitCode(err error) int {
 		return exitAddress
 	case errors.As(err, &held):
 		return exitLocked
+	case errors.As(err, &blind):
+		return exitWindow
 	default:
 		return exitFailed
 	}

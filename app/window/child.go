@@ -178,7 +178,7 @@ func crashed(err error) bool {
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() {
-		return exit.ExitCode() != exitNoWindow
+		return exit.ExitCode() != ExitNone
 	}
 	switch status.Signal() {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:

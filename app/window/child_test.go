@@ -44,7 +44,7 @@ func playWindow(role string) int {
 	say("start", os.Args[len(os.Args)-1])
 	switch role {
 	case "none":
-		return exitNoWindow
+		return ExitNone
 	case "crash":
 		return 1
 	}

@@ -1,0 +1,69 @@
+//go:build desktop
+
+package window
+
+/*
+#cgo pkg-config: gtk+-3.0 webkit2gtk-4.1
+#include "gtk_linux.h"
+*/
+import "C"
+
+import (
+	"os"
+	"sync/atomic"
+)
+
+// shown is the window that the callbacks from C are about: a process has one.
+var shown atomic.Pointer[glass]
+
+// terminatedByAPI is WebKit's reason for a page that we ended ourselves.
+const terminatedByAPI = 2
+
+// prepare starts the toolkit on this thread; it returns false where there is no display.
+func prepare() bool {
+	// As Wails does, which comes later.
+	if session := os.Getenv("XDG_SESSION_TYPE"); os.Getenv("GDK_BACKEND") == "" && (session == "" || session == "unspecified" || session == "x11") {
+		os.Setenv("GDK_BACKEND", "x11")
+	}
+	return C.samovar_gtk_init() != 0
+}
+
+// dark says whether the desktop is.
+func dark() bool { return C.samovar_dark() != 0 }
+
+// attach has the page watched by its toolkit.
+func attach(g *glass) {
+	shown.Store(g)
+	C.samovar_attach()
+}
+
+// reload loads the page anew, in a new process.
+func reload() bool { return C.samovar_reload() != 0 }
+
+//export samovarContentDied
+func samovarContentDied(reason C.int) {
+	if reason == terminatedByAPI {
+		return
+	}
+	why := "it crashed"
+	if reason == 1 {
+		why = "it took too much memory"
+	}
+	if g := shown.Load(); g != nil {
+		go g.session.died(why)
+	}
+}
+
+//export samovarLeads
+func samovarLeads(uri *C.char) {
+	url := C.GoString(uri)
+	g := shown.Load()
+	if g == nil {
+		return
+	}
+	go func() { // the main loop waits for nothing
+		if err := g.leave(url); err != nil {
+			g.options.Log.Warn("a link was not followed", "url", url, "err", err)
+		}
+	}()
+}
