@@ -19,6 +19,7 @@ import (
 	"samovar/app/config"
 	"samovar/app/instance"
 	"samovar/app/listen"
+	"samovar/app/notify"
 	"samovar/app/paths"
 	"samovar/engine"
 	"samovar/server"
@@ -152,6 +153,7 @@ func (o *service) serve(ctx context.Context) error {
 		watching, stop := context.WithCancel(ctx)
 		var watched sync.WaitGroup
 		watched.Go(func() { watchMachine(watching, o.fleet, o.settings.KeepAwake, o.log) })
+		watched.Go(func() { o.notify(watching, notify.NewSender(notify.Options{Run: runProgram})) })
 		defer watched.Wait()
 		defer stop()
 		return o.fleet.Serve(ctx)
