@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -42,9 +43,9 @@ func buildAndRun(m *testing.M, into *Built) (code int, err error) {
 	return m.Run(), nil
 }
 
-// Build leaves both executables in a folder. The test runs two folders below the
-// repository's root.
-func Build(dir string, race bool) (Built, error) {
+// Build leaves both executables in a folder, samovar built with tags. The test runs two
+// folders below the repository's root.
+func Build(dir string, race bool, tags ...string) (Built, error) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		return Built{}, err
@@ -53,15 +54,15 @@ func Build(dir string, race bool) (Built, error) {
 	if _, err := os.Stat(b.Libs); err != nil {
 		return Built{}, fmt.Errorf("the engine libraries are not staged; run `make setup` first: %w", err)
 	}
-	if err := build(root, filepath.Join(dir, "samovar"), ".", race); err != nil {
+	if err := build(root, filepath.Join(dir, "samovar"), ".", race, tags...); err != nil {
 		return Built{}, err
 	}
 	return b, build(root, filepath.Join(dir, "samovar-engine"), "./engine/samovar-engine", false)
 }
 
 // build uses the flags of `make build`, so that after it only linking is left.
-func build(root, out, pkg string, race bool) error {
-	args, cgo := []string{"build", "-buildvcs=false", "-trimpath", "-o", out}, "0"
+func build(root, out, pkg string, race bool, tags ...string) error {
+	args, cgo := []string{"build", "-buildvcs=false", "-trimpath", "-tags", strings.Join(tags, ","), "-o", out}, "0"
 	if race {
 		args, cgo = append(args, "-race"), "1"
 	}
