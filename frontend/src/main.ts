@@ -1,4 +1,5 @@
 import './lib/locale.ts';
+import './lib/window.svelte.ts';
 import 'uplot/dist/uPlot.min.css';
 import './app.css';
 import { mount } from 'svelte';

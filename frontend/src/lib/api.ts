@@ -4,7 +4,7 @@
 
 import type { Agent, Diagnosis, HubModel, Library, LogLine, Overview, Pull, RequestRecord, Savings, Settings, Window } from './types.ts';
 
-const meta = (name: string): string =>
+export const meta = (name: string): string =>
   typeof document === 'undefined' ? '' : (document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? '');
 
 export const base = meta('samovar-base').replace(/\/+$/, '');
