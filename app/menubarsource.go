@@ -24,6 +24,9 @@ const (
 	// for models that somebody else has put here.
 	seenEvery = 5 * time.Second
 	hereEvery = 5 * time.Minute
+	// crashFor is how long the menu tells of a crash, freshFor how long the icon does.
+	crashFor = 10 * time.Minute
+	freshFor = 10 * time.Second
 	// askWithin is how long an engine may take to say who its agents are.
 	askWithin = 2 * time.Second
 )
@@ -33,6 +36,9 @@ type seen struct {
 	here   []string
 	agents tray.Agents
 	login  tray.Login
+	// crash is the last one, at crashed.
+	crash   tray.Problem
+	crashed time.Time
 }
 
 // Snapshot implements tray.Source.
@@ -44,6 +50,9 @@ func (m *menuBarRun) Snapshot() tray.Snapshot {
 	}
 	if file := m.where.SettingsFile(); filepath.IsAbs(file) { // else it is not known which
 		s.SettingsFile = file
+	}
+	if since := time.Since(m.seen.crashed); since < crashFor {
+		s.Crash, s.Fresh = m.seen.crash, since < freshFor
 	}
 	m.mu.Unlock()
 	if broken != nil {
@@ -100,7 +109,7 @@ func (m *menuBarRun) watch(ctx context.Context, o *service) {
 	defer stopPulls()
 	tick := time.NewTicker(seenEvery)
 	defer tick.Stop()
-	states := map[string]infer.PullState{}
+	states, restarts := map[string]infer.PullState{}, map[string]int{}
 	asked, looked := time.Time{}, time.Time{}
 	for {
 		if time.Since(looked) > hereEvery {
@@ -108,7 +117,9 @@ func (m *menuBarRun) watch(ctx context.Context, o *service) {
 			looked = time.Now()
 		}
 		// Who comes back changes with requests and loads only; an idle engine is left alone.
-		if moved := lastMove(o.fleet.Overview()); moved.After(asked) {
+		overview := o.fleet.Overview()
+		m.noteCrashes(overview, restarts)
+		if moved := lastMove(overview); moved.After(asked) {
 			asked = time.Now()
 			m.askAgents(ctx, o)
 		}
@@ -144,6 +155,26 @@ func lastMove(o infer.Overview) (at time.Time) {
 		}
 	}
 	return at
+}
+
+// noteCrashes notes the last of the restarts that nobody wanted; restarts are those that
+// are known, by model.
+func (m *menuBarRun) noteCrashes(o infer.Overview, restarts map[string]int) {
+	for _, st := range o.Models {
+		id := st.Model.ID
+		if st.Restarts <= restarts[id] {
+			continue
+		}
+		restarts[id] = st.Restarts
+		i := slices.IndexFunc(o.Transitions, func(t infer.Transition) bool { return t.Model == id && t.To == infer.StateStarting })
+		if i < 0 {
+			continue
+		}
+		m.mu.Lock()
+		m.seen.crash, m.seen.crashed = tray.Problem{Text: o.Transitions[i].Reason, Hint: o.Transitions[i].Hint}, o.Transitions[i].At
+		m.mu.Unlock()
+		m.changed()
+	}
 }
 
 // look lists the models on this machine.

@@ -143,6 +143,8 @@ func problemOf(s Snapshot) trouble {
 			return trouble{Problem{of + m.Reason, m.Hint}, true, logs}
 		case m.State == infer.StateStarting && m.Restarts > 0 && m.Reason != "":
 			return trouble{Problem{of + m.Reason, m.Hint}, true, logs}
+		case m.State == infer.StateReady && s.Fresh: // it may be back before anybody has seen it
+			return trouble{s.Crash, true, logs}
 		case m.State == infer.StateReady && m.Health.Warning != "":
 			return trouble{Problem{of + m.Health.Warning, ""}, true, logs}
 		case m.Kept.On && m.Kept.Off != "" && m.State == infer.StateReady: // one that is not on may yet be
@@ -156,6 +158,9 @@ func problemOf(s Snapshot) trouble {
 	}
 	if s.Said != (Problem{}) {
 		return trouble{s.Said, false, logs}
+	}
+	if s.Crash != (Problem{}) {
+		return trouble{s.Crash, false, logs}
 	}
 	if s.Relief != "" {
 		return trouble{Problem{s.Relief, ""}, false, overview}

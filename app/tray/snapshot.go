@@ -27,6 +27,10 @@ type Snapshot struct {
 	Pulls []infer.Pull
 	// Relief says what is being done about scarce memory; empty if nothing is.
 	Relief string
+	// Crash is the last time that an engine died, if that was lately; Fresh says that it
+	// was just now.
+	Crash Problem
+	Fresh bool
 	// Said is what came of the last order, if it failed or has something to say.
 	Said Problem
 

@@ -140,14 +140,17 @@ func TestAWorkerThatDies(t *testing.T) {
 	first := a.status().WorkerPID
 	require.NoError(t, syscall.Kill(first, syscall.SIGKILL))
 	a.await("another worker", func() bool { s := a.status(); return s.State == "ready" && s.WorkerPID != first })
+	// It is back in a tenth of a second, which nobody would see: so it is told for longer.
+	a.awaitIcon("attention")
+	a.awaitEntry("⚠ The engine died")
 	a.awaitEntry("Ready · guide")
 	a.awaitIcon("ready")
+	require.True(t, a.has("⚠ The engine died"), a.labels())
 	var names []string
 	for _, i := range a.item.Shown(t) {
 		names = append(names, nameOf(t, i))
 	}
-	require.Contains(t, names, "attention")
-	require.Equal(t, "ready", names[len(names)-1])
+	require.LessOrEqual(t, len(names), 4, "the icon flickers: %v", names)
 }
 
 func TestAPanelThatComesAndGoes(t *testing.T) {
