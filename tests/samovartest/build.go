@@ -15,7 +15,7 @@ import (
 type Built struct {
 	// Dir holds samovar and samovar-engine.
 	Dir string
-	// Libs is SAMOVAR_LIB_DIR.
+	// Libs is SAMOVAR_LIB_DIR; without it samovar finds them itself.
 	Libs string
 }
 

@@ -30,7 +30,10 @@ func Serve(t *testing.T, b Built, state string, args ...string) string {
 	addrFile := filepath.Join(dir, "addr")
 	cmd := exec.Command(filepath.Join(b.Dir, "samovar"), append([]string{"serve", "--addr", "127.0.0.1:0",
 		"--addr-file", addrFile, "--data-dir", filepath.Join(dir, "data"), "--threads", "1"}, args...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SAMOVAR_LIB_DIR=" + b.Libs, "GORACE=atexit_sleep_ms=20"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GORACE=atexit_sleep_ms=20"}
+	if b.Libs != "" {
+		cmd.Env = append(cmd.Env, "SAMOVAR_LIB_DIR="+b.Libs)
+	}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = log, log, 5*time.Second
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
