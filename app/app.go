@@ -72,6 +72,8 @@ func run(ctx context.Context, p Process) error {
 		return orderModels(ctx, p, inv, settings)
 	}
 	switch inv.command {
+	case cmdOpen:
+		return openCommand(ctx, p, inv, settings, where, log)
 	case cmdWindow:
 		return windowCommand(ctx, p, inv, settings, where, log)
 	case cmdModels, cmdPull, cmdRemove, cmdSearch:
@@ -81,7 +83,12 @@ func run(ctx context.Context, p Process) error {
 		return agents(ctx, p, inv, settings)
 	}
 	if inv.bare {
-		return menuBar(ctx, p, inv, settings, where, log, nil)
+		err := menuBar(ctx, p, inv, settings, where, log, nil)
+		var held *paths.HeldError
+		if errors.As(err, &held) {
+			return showAnother(ctx, p, inv, settings, where, log, held)
+		}
+		return err
 	}
 	return serve(ctx, p, inv, settings, where, log)
 }

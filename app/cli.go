@@ -34,6 +34,7 @@ type commandLine struct {
 	Pull    namedFlags   `cmd:"" help:"Download a model, or go on with a download."`
 	RM      namedFlags   `cmd:"" name:"rm" help:"Delete a model that was downloaded, or cancel its download."`
 	Search  searchFlags  `cmd:"" help:"Look for models on the Hugging Face Hub."`
+	Open    openFlags    `cmd:"" help:"Follow a link such as samovar://pull/owner/repo: the dashboard asks before it does anything."`
 	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
@@ -88,6 +89,10 @@ type windowFlags struct {
 	Child bool   `hidden:"" help:"Be told by standard input which pages to show, and end with it."`
 }
 
+type openFlags struct {
+	Link string `arg:"" name:"link" help:"samovar://pull/owner/repo, samovar://open/PAGE or samovar://open/agents/ID."`
+}
+
 type decodeFlags struct {
 	modelFlags `embed:""`
 	Streams    string `placeholder:"N" help:"Streams of the second measurement."`
@@ -129,6 +134,7 @@ const (
 	cmdVersion     = "version"
 	cmdDoctor      = "doctor"
 	cmdWindow      = "window"
+	cmdOpen        = "open"
 	cmdAgents      = "agents"
 	cmdModels      = "models"
 	cmdPull        = "pull"
@@ -161,6 +167,8 @@ type invocation struct {
 	// page is what window shows, and child says that the menu bar commands it.
 	page  string
 	child bool
+	// link is what open follows.
+	link string
 	// model is whom an order is about; empty is all.
 	model string
 	// flags holds the settings among the flags, as written.
@@ -217,6 +225,7 @@ func parse(args []string, stdout io.Writer) (invocation, error) {
 		repair:  cl.Doctor.Repair,
 		page:    cl.Window.Page,
 		child:   cl.Window.Child,
+		link:    cl.Open.Link,
 		flags:   settingsOf(parsed),
 		agents:  called,
 	}, nil

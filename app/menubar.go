@@ -81,6 +81,8 @@ type menuBarRun struct {
 	leave   context.CancelFunc
 	leaving bool
 	seen    seen
+	// linked is a page that a link asked for before anything was served.
+	linked string
 }
 
 // run shows the menu on this goroutine, the process's main one, and serves on another.
@@ -106,7 +108,7 @@ func (m *menuBarRun) run(ctx context.Context, first *service, problem error) err
 		defer close(m.ended)
 		err = m.serve(serving, first, problem)
 	}()
-	tray.Run(showing, tray.Options{Source: m, Actions: m, Exit: func() {
+	tray.Run(showing, tray.Options{Source: m, Actions: m, URL: m.follow, Exit: func() {
 		m.quit(logoutPatience)
 		<-m.ended
 	}})
@@ -162,11 +164,7 @@ func (m *menuBarRun) serveOne(ctx context.Context, o *service) (err error) {
 	announceMenuBar(m.p.Stderr, o, m.session.Hosted())
 	m.set(o, nil)
 	defer m.set(nil, nil)
-	if window != nil && !m.session.Hosted() {
-		if err := window.Open(""); err != nil {
-			o.log.Warn("the window cannot be opened", "err", err)
-		}
-	}
+	m.openFirst(ctx, o)
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watched sync.WaitGroup
 	watched.Go(func() { m.watch(watching, o) })

@@ -102,17 +102,18 @@ func openService(ctx context.Context, p Process, inv invocation, s config.Settin
 	return o, nil
 }
 
-// claim takes what only one samovar can have: the port and the data folder.
-func (o *service) claim(ctx context.Context, where paths.Paths) (err error) {
-	if o.ln, err = listen.TCP(ctx, o.settings.Addr); err != nil {
-		return err
-	}
-	o.onClose(func() error { o.ln.Close(); return nil }) // the server closes it first, but for errors up to there
+// claim takes what only one samovar can have: the data folder, and then the port, so that
+// a second start finds out that the port is taken by the first.
+func (o *service) claim(ctx context.Context, where paths.Paths) error {
 	lock, err := where.Lock()
 	if err != nil {
 		return err
 	}
 	o.onClose(lock.Close)
+	if o.ln, err = listen.TCP(ctx, o.settings.Addr); err != nil {
+		return err
+	}
+	o.onClose(func() error { o.ln.Close(); return nil }) // the server closes it first, but for errors up to there
 	if o.settings.AddrFile != "" {
 		if err := writeAddrFile(o.settings.AddrFile, o.ln.Addr()); err != nil {
 			return err

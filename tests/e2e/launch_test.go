@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,4 +70,34 @@ func TestTheInstanceIsOnRecord(t *testing.T) {
 	again := start(t, setup{dataDir: dir, args: []string{"--shape", "tiny"}})
 	again.await("the announcement", func() bool { return strings.Contains(again.log.String(), "curl") })
 	require.Equal(t, r.Token, recordIn(t, dir).Token, "pages that are open go on")
+}
+
+// A second start with nothing else to do shows the first, or says where it is. A service
+// that asks to serve is told that it cannot.
+func TestASecondStart(t *testing.T) {
+	dir := t.TempDir()
+	in := start(t, setup{dataDir: dir, args: []string{"--shape", "tiny"}})
+	second := func(args ...string) (string, int) {
+		out, errs, code := runToEnd(t, []string{"SAMOVAR_DATA_DIR=" + dir, "SAMOVAR_ADDR=" + strings.TrimPrefix(in.base, "http://")}, args...)
+		require.Empty(t, out)
+		return errs, code
+	}
+	said, code := second()
+	require.Zero(t, code, said)
+	require.Contains(t, said, "runs already (pid "+strconv.Itoa(in.cmd.Process.Pid))
+	require.Contains(t, said, in.base)
+	said, code = second("serve")
+	require.Equal(t, 4, code)
+	require.Contains(t, said, "uses the data folder")
+	said, code = second("open", "samovar://open/models")
+	require.Zero(t, code, said)
+	require.Contains(t, said, in.base+"/#/models")
+
+	// One that was killed leaves a record that nobody believes.
+	require.NoError(t, in.cmd.Process.Kill())
+	in.awaitExit()
+	require.FileExists(t, filepath.Join(dir, "state", "instance.json"))
+	said, code = second("open", "samovar://open/models")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "samovar serve")
 }

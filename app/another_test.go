@@ -1,0 +1,100 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"samovar/app/instance"
+	"samovar/app/link"
+	"samovar/app/paths"
+	"samovar/app/window"
+)
+
+// elsewhere is a Samovar that serves from a data folder, as another process sees it.
+func elsewhere(t *testing.T, where paths.Paths, r instance.Record, hasWindow bool) (pages *[]string) {
+	t.Helper()
+	pages = &[]string{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.Method + " " + req.URL.Path {
+		case "GET /health/live":
+		case "POST /samovar/v1/desktop/open":
+			if !hasWindow {
+				w.WriteHeader(http.StatusConflict)
+				return
+			}
+			var asked struct{ Page string }
+			if json.NewDecoder(req.Body).Decode(&asked) == nil {
+				*pages = append(*pages, asked.Page)
+			}
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(s.Close)
+	r.Addr = strings.TrimPrefix(s.URL, "http://")
+	require.NoError(t, instance.Write(where.InstanceFile(), r))
+	return pages
+}
+
+func TestALinkShowsAPageOfTheOneThatRuns(t *testing.T) {
+	dir := t.TempDir()
+	where, err := paths.In(dir)
+	require.NoError(t, err)
+	pages := elsewhere(t, where, instance.Record{PID: os.Getpid(), Tray: true}, true)
+	open := func(args ...string) (int, string) {
+		var out, errs bytes.Buffer
+		code := Run(t.Context(), Process{Args: append(append([]string{"open"}, args...), "--data-dir", dir), Stdout: &out, Stderr: &errs, LookupEnv: env(nil)})
+		require.Empty(t, out.String())
+		return code, errs.String()
+	}
+	for _, l := range []string{"samovar://pull/owner/repo:q8_0", "samovar://open/agents/a%2Fb", "samovar://open/welcome"} {
+		code, said := open(l)
+		require.Equal(t, exitOK, code, said)
+	}
+	require.Equal(t, []string{"/models?pull=owner/repo:Q8_0", "/agents/a%2Fb", "/welcome"}, *pages)
+	for _, wrong := range []string{"https://evil.example", "samovar://open/nowhere", "samovar://pull/x", "/overview"} {
+		code, said := open(wrong)
+		require.Equal(t, exitUsage, code, said)
+	}
+	code, _ := open()
+	require.Equal(t, exitUsage, code)
+	require.Len(t, *pages, 3)
+	if hasMenuBar {
+		return // it would start one
+	}
+	require.NoError(t, instance.Remove(where.InstanceFile()))
+	code, said := open("samovar://open/models")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, said, "samovar serve")
+}
+
+// Whatever a link may say, the page is one that the window takes.
+func TestLinksMeanPages(t *testing.T) {
+	for _, l := range []link.Link{{Pull: "Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M"}, {Page: "agents", Agent: `a/b c?d=#"<>'\` + "€"}, {Page: "settings"}} {
+		require.True(t, window.ValidPage(l.Path()), l.Path())
+	}
+}
+
+func TestAnotherIsOnlyOneThatAnswers(t *testing.T) {
+	where, err := paths.In(t.TempDir())
+	require.NoError(t, err)
+	_, err = findAnother(t.Context(), where, 0, 0)
+	require.Error(t, err)
+	require.NoError(t, instance.Write(where.InstanceFile(), instance.Record{PID: 7, Addr: "127.0.0.1:1"}))
+	_, err = findAnother(t.Context(), where, 0, 0)
+	require.Error(t, err, "it was left over")
+	elsewhere(t, where, instance.Record{PID: 7}, false)
+	_, err = findAnother(t.Context(), where, 8, 0)
+	require.Error(t, err, "another one has the folder by now")
+	a, err := findAnother(t.Context(), where, 7, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "http://"+a.Addr, a.base)
+}

@@ -1,0 +1,50 @@
+//go:build tray || desktop
+
+package app
+
+import "context"
+
+// openFirst opens what is to be seen without a click: the page of a link that the system
+// had us started for, a newcomer's welcome, or the window if there is no panel to open it
+// from.
+func (m *menuBarRun) openFirst(ctx context.Context, o *service) {
+	m.mu.Lock()
+	page := m.linked
+	m.linked = ""
+	m.mu.Unlock()
+	view := o.desktop.Desktop()
+	switch {
+	case page != "": // in a browser, if there is no window
+	case !view.Window:
+		return
+	case view.Welcome:
+		page = welcomePage
+	case m.session.Hosted():
+		return
+	}
+	if err := m.Open(ctx, page); err != nil {
+		o.log.Warn("the window cannot be opened", "err", err)
+	}
+}
+
+// welcomePage is the dashboard's for newcomers.
+const welcomePage = "/welcome"
+
+// follow shows the page of a link of our scheme that somebody opened.
+func (m *menuBarRun) follow(url string) {
+	page, err := pageOf(url)
+	if err != nil {
+		m.log.Warn("a link cannot be followed", "err", err)
+		return
+	}
+	m.mu.Lock()
+	if m.opened == nil {
+		m.linked = page
+		m.mu.Unlock()
+		return
+	}
+	m.mu.Unlock()
+	if err := m.Open(context.Background(), page); err != nil {
+		m.log.Warn("a link cannot be followed", "err", err)
+	}
+}
