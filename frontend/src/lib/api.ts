@@ -2,7 +2,7 @@
 // as its own, and may say where the API is, in two <meta> elements: the window's page comes from
 // elsewhere than its API.
 
-import type { Agent, Diagnosis, HubModel, Library, LogLine, Overview, Pull, RequestRecord, Savings, Settings, Window } from './types.ts';
+import type { Agent, Desktop, Diagnosis, HubModel, Library, LogLine, Overview, Pull, RequestRecord, Savings, Settings, Window } from './types.ts';
 
 export const meta = (name: string): string =>
   typeof document === 'undefined' ? '' : (document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? '');
@@ -103,6 +103,10 @@ export const api = {
   cancelPull: (name: string) => json<Pull>('/samovar/v1/models/pulls/cancel', { method: 'POST', body: { name } }),
   removeModel: (name: string) =>
     json<{ freed_bytes: number }>(`/samovar/v1/models?name=${enc(name)}`, { method: 'DELETE' }),
+
+  desktop: () => json<Desktop>('/samovar/v1/desktop'),
+  login: (enabled: boolean) => json<Desktop>('/samovar/v1/desktop/login', { method: 'PUT', body: { enabled } }),
+  welcomed: () => json<Desktop>('/samovar/v1/desktop/welcomed', { method: 'POST' }),
 
   settings: () => json<Settings>('/samovar/v1/settings'),
   /** Writes a setting to the settings file; null takes it out. */

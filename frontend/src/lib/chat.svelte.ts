@@ -29,6 +29,8 @@ interface Chunk {
 class Chat {
   said = $state<Said[]>([]);
   model = $state('');
+  /** What is typed and not sent yet. */
+  draft = $state('');
   busy = $state(false);
   #abort: AbortController | undefined;
 
@@ -39,6 +41,15 @@ class Chat {
   clear(): void {
     this.stop();
     this.said = [];
+  }
+
+  /** Waits while the model is loaded for the first time: until then requests are refused. */
+  async #loaded(signal: AbortSignal): Promise<void> {
+    const loading = () => {
+      const m = live.engine?.models.find((m) => m.model.id === this.model) ?? live.engine;
+      return m?.state === 'starting' && !m.load_ns;
+    };
+    while (loading() && !live.stale && !signal.aborted) await new Promise((r) => setTimeout(r, 100));
   }
 
   async send(text: string): Promise<void> {
@@ -52,6 +63,7 @@ class Chat {
     const abort = (this.#abort = new AbortController());
     const began = performance.now();
     try {
+      await this.#loaded(abort.signal);
       const response = await ask('/v1/chat/completions', {
         method: 'POST',
         signal: abort.signal,

@@ -1,14 +1,15 @@
-// Which page is shown: #/name or #/name/what.
+// Which page is shown: #/name, #/name/what or #/name?of=what.
 
-const parse = (hash: string): { page: string; what: string } => {
-  const [page = '', ...rest] = hash.replace(/^#\/?/, '').split('/');
+const parse = (hash: string): { page: string; what: string; query: URLSearchParams } => {
+  const [path = '', ...query] = hash.replace(/^#\/?/, '').split('?');
+  const [page = '', ...rest] = path.split('/');
   let what = rest.join('/');
   try {
     what = decodeURIComponent(what);
   } catch {
     // taken as it is
   }
-  return { page: page || 'overview', what };
+  return { page: page || 'overview', what, query: new URLSearchParams(query.join('?')) };
 };
 
 class Route {
@@ -24,6 +25,10 @@ class Route {
 
   get what(): string {
     return this.#at.what;
+  }
+
+  get query(): URLSearchParams {
+    return this.#at.query;
   }
 }
 

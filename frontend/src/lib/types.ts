@@ -323,6 +323,14 @@ export interface Suggestion {
   here: boolean;
 }
 
+export interface Desktop {
+  menu_bar: boolean;
+  window: boolean;
+  login: { supported: boolean; enabled: boolean; why?: string };
+  /** A newcomer has not been welcomed yet. */
+  welcome: boolean;
+}
+
 export interface Library {
   models: LocalModel[];
   suggestions: Suggestion[];
