@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"compress/gzip"
+	"debug/macho"
 	"errors"
 	"io"
 	"os"
@@ -274,4 +275,31 @@ func overwrite(t *testing.T, from, to string) {
 	data, err := os.ReadFile(from)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(to, data, 0o644))
+}
+
+// However a library is asked for, it has to be there: each way of asking is read.
+func TestEveryWayOfAskingIsRead(t *testing.T) {
+	file := filepath.Join(libsOf(mac), "libggml-metal.so")
+	plain, err := readMachO(file, "arm64")
+	require.NoError(t, err)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	f, err := macho.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	at := -1
+	for _, load := range f.Loads {
+		if d, ok := load.(*macho.Dylib); ok && d.Name == "@rpath/libggml-base.dylib" {
+			at = strings.Index(string(data), string(load.Raw()))
+		}
+	}
+	require.Positive(t, at)
+	for _, command := range []uint32{lcLoadWeakDylib, lcReexportDylib, lcLazyLoadDylib, lcLoadUpwardDylib} {
+		f.ByteOrder.PutUint32(data[at:], command)
+		changed := filepath.Join(t.TempDir(), "lib.so")
+		require.NoError(t, os.WriteFile(changed, data, 0o600))
+		img, err := readMachO(changed, "arm64")
+		require.NoError(t, err)
+		require.ElementsMatch(t, plain.needs, img.needs, "%#x", command)
+	}
 }

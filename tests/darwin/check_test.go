@@ -2,6 +2,7 @@ package darwin
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -111,4 +112,14 @@ func TestErrorsAreFound(t *testing.T) {
 			require.ErrorContains(t, errs[0], c.says)
 		})
 	}
+}
+
+// Wails uses a class of a framework that it doesn't link. `wails build` adds it;
+// for `go build` one of our cgo files has to, and the type checker sees no flags.
+func TestTheWindowLinksWhatWailsUses(t *testing.T) {
+	cmd := exec.Command("go", "list", "-tags", "desktop,production", "-f", "{{.CgoLDFLAGS}}", "./app/window")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=1")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "-framework UniformTypeIdentifiers")
 }
