@@ -141,7 +141,15 @@ type PoolSequence struct {
 	// Tokens is its length, Shared how many of its cells others have, too.
 	Tokens int `json:"tokens"`
 	Shared int `json:"shared"`
+	// Cells is where its cells are in the pool: [start, length] each, ascending, in at most
+	// MaxPoolRuns runs. Where there are more, the smallest gaps between them are counted
+	// in. It is empty where that is not known for sure, as with models whose state is not
+	// only per token.
+	Cells [][2]int `json:"cells,omitempty"`
 }
+
+// MaxPoolRuns bounds the runs of PoolSequence.Cells.
+const MaxPoolRuns = 64
 
 // Steps sums up the worker's steps since the engine was opened.
 type Steps struct {

@@ -278,7 +278,7 @@ func (l *loop) putState(s *sequence, b read) error {
 	if err != nil {
 		return err
 	}
-	l.pool.Restore(s.seq, s.tokens[at:end])
+	l.pool.Restore(s.seq, s.tokens[at:end], nil)
 	s.restore.complete, s.restore.digests = true, placedIn(b.block, b.Tokens)
 	l.keep.trail(s.seq).checkpoint = end
 	l.keep.restored += uint64(b.Tokens)

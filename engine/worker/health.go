@@ -107,7 +107,7 @@ func (l *loop) canary() (logits []float32, ok bool, err error) {
 	if logits, err = evaluate(l.backend, l.sizes.steps.MaxRows, seq, 0, tokens); err != nil {
 		return nil, true, err
 	}
-	l.pool.Restore(seq, tokens) // where llama.cpp has put them
+	l.pool.Restore(seq, tokens, nil) // where llama.cpp has put them
 	return logits, true, l.backend.Remove(seq)
 }
 

@@ -328,7 +328,9 @@ func (l *loop) try(s *keptStore) *keptStore {
 	if l.evict(idle); l.broken != nil {
 		return s
 	}
-	if err := selfTest(l.backend, l.sizes, l.probe); err != nil {
+	err := selfTest(l.backend, l.sizes, l.probe)
+	l.pool.Besides()
+	if err != nil {
 		if errors.Is(err, llama.ErrCompute) {
 			l.broken = err
 		}

@@ -26,6 +26,7 @@ type Backend interface {
 	Truncate(seq, n int) error
 	State(seq int) ([]byte, error)
 	PutState(seq int, data []byte, n int) error
+	Order(data []byte) (order []int, ok bool)
 	// Logits returns those of an output row of the last Decode.
 	Logits(row int) ([]float32, error)
 	Abort()
@@ -320,6 +321,7 @@ func (l *loop) step() error {
 	case errors.Is(err, llama.ErrAborted):
 		// Most of it was for requests that are cancelled. Nothing was computed.
 		l.steps.Aborted++
+		l.pool.Undone(l.placed())
 		return nil
 	case errors.Is(err, llama.ErrPoolFull), errors.Is(err, llama.ErrRows):
 		// Our own accounting is wrong. Nothing was computed: end what was in
@@ -365,13 +367,18 @@ func (l *loop) step() error {
 	return nil
 }
 
-// computed accounts a step that was made.
-func (l *loop) computed(plan sched.Step) {
+// placed are the step's rows as the pool has them.
+func (l *loop) placed() []kv.Placement {
 	placed := make([]kv.Placement, len(l.rows))
 	for i, r := range l.rows {
 		placed[i] = kv.Placement{Seq: r.Seq, Token: r.Token}
 	}
-	l.pool.Place(placed)
+	return placed
+}
+
+// computed accounts a step that was made.
+func (l *loop) computed(plan sched.Step) {
+	l.pool.Place(l.placed())
 	for _, c := range plan.Prefill {
 		if s := l.bySeq(c.Seq); s.answered == len(s.said) { // else it was counted before it was paused
 			s.prefilled += max(0, min(l.evaluated(s), s.promptTokens())-(l.evaluated(s)-c.Rows))

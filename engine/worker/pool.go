@@ -405,6 +405,13 @@ func (l *loop) tellPulse(now time.Time) {
 	l.send(wire.KindPulse, l.told)
 }
 
+// padding is what llama.cpp rounds a pool's size up to.
+const padding = 256
+
+// placed says whether the pool's account is sure to have the native pool's size and kind,
+// so that it knows where cells are.
+func (s sizes) placed() bool { return !s.whole && s.cells%padding == 0 }
+
 func (l *loop) poolStatus() infer.Pool {
 	p := infer.Pool{
 		Cells: l.pool.Cells(), Used: l.pool.Used(), Shared: l.pool.Shared(), Pinned: l.pool.Pinned(), Reserved: l.reserved(),
@@ -417,9 +424,11 @@ func (l *loop) poolStatus() infer.Pool {
 		} else {
 			p.IdleSequences++
 		}
-		p.Sequences = append(p.Sequences, infer.PoolSequence{
-			Seq: seq, Agent: s.Agent, Active: s.Active, Tokens: len(s.Tokens), Shared: l.pool.SharedBy(seq),
-		})
+		at := infer.PoolSequence{Seq: seq, Agent: s.Agent, Active: s.Active, Tokens: len(s.Tokens), Shared: l.pool.SharedBy(seq)}
+		if l.sizes.placed() {
+			at.Cells = l.pool.Places(seq, infer.MaxPoolRuns)
+		}
+		p.Sequences = append(p.Sequences, at)
 	})
 	return p
 }

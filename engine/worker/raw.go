@@ -41,6 +41,7 @@ func (l *loop) raw(rows, tokens, prompt int) (time.Duration, error) {
 				l.broken = err
 			}
 		}
+		l.pool.Besides()
 	}()
 	samplers := make([]Sampler, rows)
 	next := make([]llama.Token, rows)

@@ -214,10 +214,16 @@ func (l *loop) putBack(s *sequence, b read) (done bool, err error) {
 			return true, err
 		}
 		// The payload is not what this model makes of so many tokens.
+		l.pool.Unsure()
 		l.keep.store.Reject([]blockfile.ID{b.ID}, err)
 		return true, nil
 	}
-	l.pool.Restore(s.seq, b.block.Tokens)
+	order, ok := l.backend.Order(b.block.Payload)
+	if !ok || len(order) != b.Tokens {
+		order = nil
+		l.pool.Unsure()
+	}
+	l.pool.Restore(s.seq, b.block.Tokens, order)
 	if err := l.cut(s.seq, b.From+b.Use); err != nil {
 		return true, err
 	}

@@ -102,6 +102,30 @@ func TestRequestsSayWhatTheyAreAt(t *testing.T) {
 	require.Nil(t, r.Wait)
 	require.Equal(t, r.Prompt, r.Cached+r.Prefilled)
 
+	// The pool says where the cells of each sequence are.
+	var pool struct {
+		Opened time.Time `json:"opened_at"`
+		Pool   struct {
+			Cells     int
+			Sequences []struct {
+				Tokens int
+				Cells  [][2]int
+			}
+		}
+	}
+	in.get("/samovar/v1/engine").decode(&pool)
+	require.WithinDuration(t, time.Now(), pool.Opened, patience)
+	require.NotEmpty(t, pool.Pool.Sequences)
+	for _, s := range pool.Pool.Sequences {
+		cells, end := 0, -1
+		for _, run := range s.Cells {
+			require.Greater(t, run[0], end)
+			cells, end = cells+run[1], run[0]+run[1]
+		}
+		require.Equal(t, s.Tokens, cells)
+		require.LessOrEqual(t, end, pool.Pool.Cells)
+	}
+
 	_, leave := in.background("reads", strings.Repeat("What goes with tea? ", 340), 1)
 	var done []int
 	in.await("a prompt to be computed", func() bool {

@@ -12,9 +12,10 @@
 // sequence that has this token there after the same prefix. Cells are counted
 // exactly. Where they lie is modelled after llama.cpp's llama_kv_cache (find_slot,
 // seq_rm, v0.4.0): the first free cells from a head on, which moves behind what was
-// placed and back to what is freed below it. Only Span depends on it, the end of the
-// highest used cell; attention runs up to there (ENGINE.md §1), so that holes below
-// cost every step.
+// placed and back to what is freed below it. Span depends on it, the end of the highest
+// used cell: attention runs up to there (ENGINE.md §1), so that holes below cost every
+// step. So does Places, which people see. A test of the worker compares them with what
+// llama.cpp says, cell by cell; where the account can't be sure, Places says nothing.
 //
 // # Hot sequences
 //

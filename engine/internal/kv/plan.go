@@ -189,29 +189,32 @@ func (p *Pool) PlanCompaction() []Move {
 	return moves
 }
 
-// Compacted tells the pool that a compaction was done as planned.
+// Compacted tells the pool that a compaction was done as planned: all sequences were
+// emptied, and what each move brings was put back at once. A state comes in the order of
+// the cells that it was taken from (state_write).
 func (p *Pool) Compacted(moves []Move) {
-	p.head = 0
-	remap := map[int32]int32{}
+	before := make([]Sequence, len(moves))
+	for i, m := range moves {
+		s := p.must(m.Seq)
+		before[i] = Sequence{Tokens: slices.Clone(s.Tokens), cells: slices.Clone(s.cells)}
+	}
 	for _, m := range moves {
-		s := p.seqs[m.Seq]
-		for _, c := range s.cells[m.From:m.To] {
-			remap[c] = int32(len(remap))
+		p.Truncate(m.Seq, 0)
+	}
+	for i, m := range moves {
+		if m.From > 0 {
+			p.Share(m.With, m.Seq, m.From)
 		}
-	}
-	owners, active := make([]int16, p.cells), make([]int16, p.cells)
-	for from, to := range remap {
-		owners[to], active[to] = p.owners[from], p.active[from]
-	}
-	p.owners, p.active = owners, active
-	for _, s := range p.seqs {
-		if s != nil {
-			for i, c := range s.cells {
-				s.cells[i] = remap[c]
-			}
+		if m.From == m.To {
+			continue
 		}
+		cells := before[i].cells[m.From:m.To]
+		order := make([]int, len(cells))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(a, b int) int { return cmp.Compare(cells[a], cells[b]) })
+		p.Restore(m.Seq, before[i].Tokens[m.From:m.To], order)
 	}
-	// A restored state leaves the head where it was put (state_read_meta).
-	p.head = max(0, len(remap)-1)
 	p.compactions++
 }

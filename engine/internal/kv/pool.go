@@ -34,6 +34,9 @@ type Pool struct {
 	// belongs to.
 	owners, active []int16
 	head           int // where llama.cpp looks for free cells next
+	// unsure says that head, or who has which cell, may be wrong; see Places.
+	unsure bool
+	runs   [][2]int // for Places to work in
 
 	used, shared, pinned int
 	evictions            uint64
@@ -155,31 +158,52 @@ func (p *Pool) Place(rows []Placement) {
 	if len(rows) > p.Free() {
 		panic(fmt.Sprintf("kv: %d rows for %d free cells", len(rows), p.Free()))
 	}
-	// llama_kv_cache::find_slot: rather begin again than leave much behind.
-	if p.head > p.used+2*len(rows) {
-		p.head = 0
-	}
+	p.look(len(rows))
 	for _, r := range rows {
-		for p.head >= p.cells || p.owners[p.head] > 0 {
-			if p.head++; p.head >= p.cells {
-				p.head = 0
-			}
-		}
 		s := p.must(r.Seq)
-		p.own(int32(p.head), s, 1)
-		s.cells = append(s.cells, int32(p.head))
+		s.cells = append(s.cells, p.take(s))
 		s.Tokens = append(s.Tokens, r.Token)
-		p.head++
 	}
 }
 
-// Restore gives tokens that are put back into a sequence cells, as Place does.
-func (p *Pool) Restore(seq int, tokens []Token) {
-	rows := make([]Placement, len(tokens))
-	for i, t := range tokens {
-		rows[i] = Placement{Seq: seq, Token: t}
+// look begins a search for n free cells.
+func (p *Pool) look(n int) {
+	// llama_kv_cache::find_slot: rather begin again than leave much behind.
+	if p.head > p.used+2*n {
+		p.head = 0
 	}
-	p.Place(rows)
+}
+
+// take gives a sequence the next free cell.
+func (p *Pool) take(s *Sequence) int32 {
+	for p.head >= p.cells || p.owners[p.head] > 0 {
+		if p.head++; p.head >= p.cells {
+			p.head = 0
+		}
+	}
+	cell := int32(p.head)
+	p.own(cell, s, 1)
+	p.head++
+	return cell
+}
+
+// Restore gives tokens that are put back into a sequence cells, as Place does. order holds
+// their indices in the order in which they get them; nil is that of the tokens.
+func (p *Pool) Restore(seq int, tokens []Token, order []int) {
+	if len(tokens) > p.Free() {
+		panic(fmt.Sprintf("kv: %d tokens for %d free cells", len(tokens), p.Free()))
+	}
+	s := p.must(seq)
+	at := len(s.cells)
+	s.cells = append(s.cells, make([]int32, len(tokens))...)
+	s.Tokens = append(s.Tokens, tokens...)
+	p.look(len(tokens))
+	for i := range tokens {
+		if order != nil {
+			i = order[i]
+		}
+		s.cells[at+i] = p.take(s)
+	}
 }
 
 // Truncate keeps a sequence's first n tokens.

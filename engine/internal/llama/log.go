@@ -3,6 +3,7 @@ package llama
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -15,6 +16,9 @@ import (
 var quiet = sync.OnceFunc(func() {
 	shown := false
 	yzma.LogSet(purego.NewCallback(func(level int32, text *byte, _ uintptr) uintptr {
+		if w := watcher.Load(); w != nil {
+			(*w)(cString(text, 1<<20))
+		}
 		if level != int32(yzma.LogLevelContinue) {
 			shown = level == int32(yzma.LogLevelWarn) || level == int32(yzma.LogLevelError)
 		}
@@ -24,6 +28,18 @@ var quiet = sync.OnceFunc(func() {
 		return 0
 	}))
 })
+
+var watcher atomic.Pointer[func(text string)]
+
+// WatchLog has all that the library logs told to f, until that is nil. It is for tests and
+// for debugging.
+func WatchLog(f func(text string)) {
+	if f == nil {
+		watcher.Store(nil)
+		return
+	}
+	watcher.Store(&f)
+}
 
 // cString reads a NUL-terminated string of at most limit bytes.
 func cString(p *byte, limit int) string {

@@ -1,8 +1,10 @@
 package llama
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	yzma "github.com/hybridgroup/yzma/pkg/llama"
 )
@@ -119,4 +121,45 @@ func (c *Context) blocks(seq int) error {
 		return fmt.Errorf("%w: %s", ErrUnsafe, kind)
 	}
 	return c.known(seq)
+}
+
+// Order returns in which order Put places the tokens of what Take returned: their indices,
+// by the cells that they came from. ok is false if that cannot be told.
+func (c *Context) Order(data []byte) (order []int, ok bool) {
+	if c.model.Kind() != KindAttention {
+		return nil, false
+	}
+	return orderOf(data)
+}
+
+// orderOf reads the cells of a state of attention only: behind its head come the number of
+// streams, the number of cells, and for each its position, the number of its sequences,
+// here 1, and this (ENGINE.md §5).
+func orderOf(data []byte) (order []int, ok bool) {
+	const counts, cell = 8, 12
+	if len(data) < stateHead+counts {
+		return nil, false
+	}
+	number := func(at int) int { return int(binary.LittleEndian.Uint32(data[at:])) }
+	n := number(stateHead + 4)
+	cells := stateHead + counts
+	if number(stateHead) != 1 || n == 0 || n > (len(data)-cells)/cell {
+		return nil, false
+	}
+	order = make([]int, n)
+	for i := range order {
+		if number(cells+i*cell+4) != 1 {
+			return nil, false // of another format
+		}
+		order[i] = number(cells + i*cell)
+	}
+	first, seen := slices.Min(order), make([]bool, n)
+	for i := range order {
+		order[i] -= first
+		if order[i] >= n || seen[order[i]] {
+			return nil, false
+		}
+		seen[order[i]] = true
+	}
+	return order, true
 }

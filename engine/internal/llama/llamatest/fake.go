@@ -129,6 +129,15 @@ func (f *Fake) Put(seq int, data []byte, from, to int) error {
 	return nil
 }
 
+// Order implements the loop's backend: tokens are kept in their order.
+func (f *Fake) Order(data []byte) (order []int, ok bool) {
+	order = make([]int, len(data)/4)
+	for i := range order {
+		order[i] = i
+	}
+	return order, true
+}
+
 // State implements the loop's backend: all of a sequence's tokens.
 func (f *Fake) State(seq int) ([]byte, error) {
 	f.mu.Lock()
