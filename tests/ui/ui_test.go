@@ -57,6 +57,12 @@ func TestNumbers(t *testing.T) {
 	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:numbers")
 }
 
+// A newcomer is served within two clicks and five seconds; links ask first.
+func TestWelcome(t *testing.T) {
+	browser := browserOf(t)
+	in(t, frontend(t), []string{"SAMOVAR_BIN=" + filepath.Join(built.Dir, "samovar"), "SAMOVAR_LIB_DIR=" + built.Libs, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:welcome")
+}
+
 // browserOf finds Chromium, or another browser of its kind.
 func browserOf(t *testing.T) string {
 	t.Helper()

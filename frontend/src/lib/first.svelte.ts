@@ -39,7 +39,7 @@ class First {
     this.#want(undefined);
     try {
       await api.set('model', model);
-      notices.say(`${name(model)} is loaded, and then answers whoever names no model.`, { for: 8000 });
+      notices.say(`${name(model)} is loaded now, and is then what answers by default.`, { for: 8000 });
     } catch (e) {
       notices.say(why(e), { bad: true });
     } finally {
