@@ -11,6 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { api as direct, launch, page as serve, pages, wire } from './browser.mjs';
+import { stage, Storm } from './storm.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 // Another text in each run: what an earlier one has left must not be reused.
@@ -140,6 +141,68 @@ test('overview: ranges, metrics, scale, a request’s anatomy and its miss', asy
   assert.equal(await detail.count(), 0);
 });
 
+test('overview: what missed and why, with the way to the difference', async () => {
+  await open('overview');
+  const missed = page.getByRole('region', { name: 'Misses' }).getByRole('link').filter({ hasText: 'spec-a' }).first();
+  await missed.waitFor();
+  assert.match(await missed.textContent(), /Message 1 \(user\) changed.*well.*ill.*−[\d,]+ tokens/s);
+  await press(missed);
+  await page.getByRole('heading', { name: 'Last miss' }).waitFor();
+  assert.match(await page.locator('main dd del').first().textContent(), /well/);
+});
+
+test('overview: what runs and who waits and why, as it goes on', async () => {
+  const server = await stage(line.base);
+  const storm = new Storm({ perMinute: 900 });
+  const view = await page.context().newPage();
+  view.on('pageerror', (e) => errors.push(e.message));
+  try {
+    await view.goto(server.base + '/#/overview');
+    await eventually('it listens', server.listening);
+    const now = view.getByRole('region', { name: 'Now' });
+    const until = async (what) => {
+      await eventually('it is shown', async () => {
+        await server.send(storm.step(0.25));
+        return (await what.count()) > 0;
+      });
+    };
+    await until(now.locator('li.waiting').filter({ hasText: 'The pool has room for 1,024 more tokens, and it needs 3,400; 1 is before it. About 5.20' }));
+    await until(now.locator('li.prefill').filter({ hasText: /[\d,]+ of [\d,]+ tokens · <?\d+\u202f%, [\d,]+ reused/ }));
+    await until(now.locator('li.decode').filter({ hasText: /\d+ tokens/ }));
+    await until(now.locator('li.more').filter({ hasText: /and \d+ more/ }));
+    const said = await now.locator('header').textContent();
+    const total = storm.running.length;
+    const [, working, waiting] = /(\d+) running\s*(\d+) waiting/.exec(said);
+    assert.equal(Number(working) + Number(waiting), total);
+    assert.equal(Number(waiting), storm.running.filter((q) => q.record.phase === 'waiting').length);
+    // Nothing comes any more, and what ran has ended.
+    storm.perMinute = 0;
+    for (let i = 0; i < 60; i++) await server.send(storm.step(1));
+    await now.getByText('Nothing is running.').waitFor();
+    assert.match(await now.textContent(), /The last request ended \d+\u202fs ago/);
+  } finally {
+    await view.close();
+    await server.close();
+  }
+});
+
+test('overview: what is not in everybody’s words is explained, also by keyboard', async () => {
+  await open('overview');
+  const bubble = page.locator('.tip');
+  await page.locator('button.tile', { hasText: 'First token' }).focus();
+  await page.keyboard.press('Tab');
+  await bubble.getByText('Time per output token').waitFor();
+  await page.keyboard.press('Escape');
+  assert.equal(await bubble.count(), 0);
+  const stop = page.locator('.model').first().getByRole('button', { name: 'Stop' });
+  assert.match(await stop.getAttribute('aria-description'), /no more requests in until Start/);
+  await stop.hover();
+  await bubble.getByText('Lets no more requests in').waitFor();
+  await press(page.getByRole('button', { name: 'What the buttons do' }));
+  await page.getByText('Nothing that is kept is lost by any of them.').waitFor();
+  await accessible('what the buttons do');
+});
+
 test('overview: numbers are the API’s', async () => {
   await open('overview');
   await page.waitForTimeout(600);
@@ -189,6 +252,16 @@ test('pool: the arrow keys go through the map', async () => {
   await eventually('spec-b is passed', () => passed(/spec-b/));
   await map.hover({ position: { x: 3, y: 3 } });
   assert.ok((await page.locator('.told').textContent()).length > 10);
+});
+
+test('pool: what the cells are for adds up to the pool', async () => {
+  await open('pool');
+  const rows = page.getByRole('table', { name: 'What the cells are for' }).locator('tbody tr');
+  await rows.first().waitFor();
+  const cells = await rows.evaluateAll((all) => all.map((r) => Number(r.cells[1].textContent.replaceAll(',', ''))));
+  const all = cells.pop();
+  assert.ok(all > 0);
+  assert.equal(cells.reduce((a, b) => a + b), all);
 });
 
 test('agents: pin, evict, fork, export, forget and undo', async () => {

@@ -35,6 +35,10 @@ describe('what a request is at', () => {
     expect(waitText({ reason: 'loading', text: '' })).toBe('The model is being loaded.');
     expect(waitText(undefined)).toBe('It is not known why.');
   });
+  it('says for how long still, if it is known and not at once', () => {
+    expect(thin(waitText({ reason: 'queue', text: 'Waits for its turn.', estimate_ms: 1500 }))).toBe('Waits for its turn. About 1.50 s more.');
+    expect(waitText({ reason: 'queue', text: 'Waits for its turn.', estimate_ms: 7 })).toBe('Waits for its turn.');
+  });
 });
 
 describe('rows', () => {

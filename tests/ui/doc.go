@@ -1,5 +1,17 @@
 // Package ui tests the dashboard in a real browser: the built page, served by the real
 // binary with the real engine under real traffic. The page's own tests are run, too.
 //
-// The scripts are in frontend/tests; `make browser` installs what they need.
+// The scripts are in frontend/tests; `make browser` installs what they need. TestPages
+// leaves pictures of every page in both themes and three sizes, taken while requests run
+// and wait, in frontend/test-output/screenshots, which git ignores: whoever changes a page
+// looks at them.
+//
+// TestSoak sends the page an hour of a busy server's events as quickly as it takes them,
+// and wants it to hold no more at the end than early on. The same in real time, under real
+// traffic, with a line twice a minute about memory and frames:
+//
+//	SAMOVAR_SOAK=1h go test ./tests/ui -run TestSoak -timeout 2h -v
+//
+// On a quiet machine SAMOVAR_STRICT=1 wants 55 frames in a second, too, and of TestNumbers
+// that all times are the client's own.
 package ui

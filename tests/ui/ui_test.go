@@ -15,6 +15,9 @@ import (
 
 var built samovartest.Built
 
+// patience bounds every run of a script.
+const patience = 5 * time.Minute
+
 func TestMain(m *testing.M) { samovartest.Main(m, &built) }
 
 // frontend is the dashboard's folder.
@@ -29,7 +32,13 @@ func frontend(t *testing.T) string {
 // in runs a command in the dashboard's folder.
 func in(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	within(t, patience, dir, env, name, args...)
+}
+
+// within is in for a command that may take another time.
+func within(t *testing.T, most time.Duration, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -44,10 +53,26 @@ func TestLogic(t *testing.T) {
 	in(t, frontend(t), nil, "npm", "test", "--silent")
 }
 
+// Every page and action, and pictures of all pages, in frontend/test-output/screenshots.
 func TestPages(t *testing.T) {
 	browser := browserOf(t)
 	base := samovartest.Serve(t, built, "ready", "--models", "shape-tiny")
-	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:pages")
+	env := []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}
+	in(t, frontend(t), env, "npm", "run", "--silent", "test:pages")
+	in(t, frontend(t), env, "npm", "run", "--silent", "screenshots")
+}
+
+// What the page holds does not grow with the time that it is open.
+func TestSoak(t *testing.T) {
+	browser := browserOf(t)
+	most := patience
+	if text := os.Getenv("SAMOVAR_SOAK"); text != "" {
+		soak, err := time.ParseDuration(text)
+		require.NoError(t, err, "SAMOVAR_SOAK")
+		most += soak * 3 / 2 // a look at the page takes its time, too
+	}
+	base := samovartest.Serve(t, built, "ready")
+	within(t, most, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:soak")
 }
 
 // What the page shows is what the API says, and what a client measures.

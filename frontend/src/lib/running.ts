@@ -36,7 +36,8 @@ export const isWaiting = (r: RequestRecord): boolean => stageOf(r) === 'waiting'
 
 export function waitText(w: Wait | undefined): string {
   if (!w) return 'It is not known why.';
-  return w.text || waits[w.reason] || w.reason;
+  const text = w.text || waits[w.reason] || w.reason;
+  return w.estimate_ms && w.estimate_ms >= 100 ? `${text} About ${ms(w.estimate_ms)} more.` : text;
 }
 
 export interface Doing {
