@@ -196,10 +196,11 @@ func (p *Pool) Compacted(moves []Move) {
 	before := make([]Sequence, len(moves))
 	for i, m := range moves {
 		s := p.must(m.Seq)
-		before[i] = Sequence{Tokens: slices.Clone(s.Tokens), cells: slices.Clone(s.cells)}
+		before[i] = Sequence{Tokens: s.Tokens, cells: slices.Clone(s.cells)}
 	}
 	for _, m := range moves {
 		p.Truncate(m.Seq, 0)
+		p.must(m.Seq).Tokens = nil // others may read what it had
 	}
 	for i, m := range moves {
 		if m.From > 0 {
