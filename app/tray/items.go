@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,8 +53,10 @@ func head(s Snapshot) []Item {
 	if s.Broken != (Problem{}) {
 		details = Order{} // nothing is served that could be opened
 	}
-	problem := Item{Key: "problem", Title: clean("⚠ "+p.Text, longest), Tooltip: clean(p.Text+" "+p.Hint, longestTip), Hidden: p.Text == "", Order: details}
-	mend := Item{Key: "problem.hint", Title: clean(p.Hint, longest), Tooltip: clean(p.Hint, longestTip), Hidden: p.Hint == "", Order: details}
+	problem := Item{Key: "problem", Title: clean("⚠ "+p.Text, longest), Tooltip: clean(p.Text+" "+p.Hint, longestTip), Order: details}
+	problem.Hidden = problem.Tooltip == ""
+	mend := Item{Key: "problem.hint", Title: clean(p.Hint, longest), Tooltip: clean(p.Hint, longestTip), Order: details}
+	mend.Hidden = mend.Title == ""
 	problem.Disabled, mend.Disabled = details == Order{}, details == Order{}
 	power := Item{Key: "power", Title: "Stop", Order: Order{Verb: Stop}, Disabled: s.Quitting}
 	switch {
@@ -127,7 +130,7 @@ func modelNames(s Snapshot) []string {
 }
 
 func modelItem(s Snapshot, it Item, name string) Item {
-	it.Hidden, it.Title, it.Tooltip = false, clean(name, longestName), "Use this model for requests that name none."
+	it.Hidden, it.Title, it.Tooltip = false, cmp.Or(clean(name, longestName), "?"), "Use this model for requests that name none."
 	it.Ticked = name == s.Default.Model.ID
 	it.Order = Order{Use, name}
 	if it.Ticked {

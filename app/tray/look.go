@@ -90,7 +90,7 @@ func StatusLine(s Snapshot) string {
 		if st.Restarts > 0 && st.Reason != "" {
 			how = "Starting again · "
 		}
-		return how + percent(st.Progress) + " · " + name
+		return how + strings.TrimLeft(percent(st.Progress), figure) + " · " + name
 	case infer.StateDraining:
 		return "Stopping · saving"
 	case infer.StateFailed:

@@ -16,7 +16,7 @@ const (
 	longestTip = 400
 
 	// figure is a space as wide as a digit, so that numbers do not make the menu jump.
-	figure = " "
+	figure = "\u2007"
 )
 
 // clean makes any text fit to be shown in one line of at most limit characters. What is
