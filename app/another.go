@@ -97,10 +97,10 @@ func (a another) show(ctx context.Context, p Process, inv invocation, s config.S
 	address := a.base + "/"
 	if page != "" {
 		address += "#" + page
-		if browser.OpenURL(address) == nil {
-			fmt.Fprintf(p.Stderr, "A browser is opened at %s\n", address)
-			return nil
-		}
+	}
+	if a.Tray && browser.OpenURL(address) == nil { // there is somebody to see it
+		fmt.Fprintf(p.Stderr, "A browser is opened at %s\n", address)
+		return nil
 	}
 	fmt.Fprintf(p.Stderr, "Its dashboard is at %s\n", address)
 	return nil

@@ -180,7 +180,7 @@ test('a link to an agent that nobody knows says so', async () => {
 test('start at login, where it can be had', async () => {
   await open('/settings');
   await page.getByText('Start at launch').waitFor();
-  assert.equal(await page.getByLabel('Start at login').count(), 0, 'without a menu bar there is none');
+  assert.equal(await page.getByLabel('Launch at login').count(), 0, 'without a menu bar there is none');
   let enabled = false;
   const asked = await instead('/samovar/v1/desktop', () => ({ menu_bar: true, window: true, welcome: false, login: { supported: true, enabled } }));
   const set = await instead('/samovar/v1/desktop/login', (r) => {
@@ -188,7 +188,7 @@ test('start at login, where it can be had', async () => {
     return { menu_bar: true, window: true, welcome: false, login: { supported: true, enabled } };
   });
   await open('/settings');
-  const box = page.getByLabel('Start at login');
+  const box = page.getByLabel('Launch at login');
   await press(box, 'Space');
   await page.getByText('Samovar starts when you log in.').waitFor();
   assert.ok(await box.isChecked());
