@@ -107,11 +107,15 @@ func (a another) show(ctx context.Context, p Process, inv invocation, s config.S
 }
 
 // openCommand follows a link of our scheme, whoever made it: all that it does is to show a
-// page.
+// page. Without one it shows the dashboard as it was, which is what desktops do when
+// somebody starts the app from their menu.
 func openCommand(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger) error {
-	page, err := pageOf(inv.link)
-	if err != nil {
-		return usageError{err}
+	page := ""
+	if inv.link != "" {
+		var err error
+		if page, err = pageOf(inv.link); err != nil {
+			return usageError{err}
+		}
 	}
 	a, err := findAnother(ctx, where, 0, 0)
 	if err != nil && hasMenuBar {

@@ -34,7 +34,7 @@ type commandLine struct {
 	Pull    namedFlags   `cmd:"" help:"Download a model, or go on with a download."`
 	RM      namedFlags   `cmd:"" name:"rm" help:"Delete a model that was downloaded, or cancel its download."`
 	Search  searchFlags  `cmd:"" help:"Look for models on the Hugging Face Hub."`
-	Open    openFlags    `cmd:"" help:"Follow a link such as samovar://pull/owner/repo: the dashboard asks before it does anything."`
+	Open    openFlags    `cmd:"" help:"Show the dashboard, started if need be, or what a link such as samovar://pull/owner/repo means: it asks before it does anything."`
 	Agents  agentsFlags  `cmd:"" help:"Say who comes back, and pin, fork, forget or move them."`
 	Bench   struct {
 		Decode decodeFlags `cmd:"" help:"Measure decoding through HTTP against the raw engine, in one run."`
@@ -90,7 +90,7 @@ type windowFlags struct {
 }
 
 type openFlags struct {
-	Link string `arg:"" name:"link" help:"samovar://pull/owner/repo, samovar://open/PAGE or samovar://open/agents/ID."`
+	Link string `arg:"" optional:"" name:"link" help:"samovar://pull/owner/repo, samovar://open/PAGE or samovar://open/agents/ID; without one, what was shown last."`
 }
 
 type decodeFlags struct {
@@ -167,7 +167,7 @@ type invocation struct {
 	// page is what window shows, and child says that the menu bar commands it.
 	page  string
 	child bool
-	// link is what open follows.
+	// link is what open follows, if anything.
 	link string
 	// model is whom an order is about; empty is all.
 	model string
