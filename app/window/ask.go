@@ -2,6 +2,7 @@ package window
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +83,7 @@ func (s *Server) save(ctx context.Context, q struct {
 	}
 	defer got.Body.Close()
 	if got.StatusCode != http.StatusOK {
-		return saved{}, fmt.Errorf("the server answered with %d", got.StatusCode)
+		return saved{}, refused(got)
 	}
 	if err := os.MkdirAll(s.Downloads, 0o700); err != nil {
 		return saved{}, fmt.Errorf("cannot save the file: %w", err)
@@ -96,6 +97,17 @@ func (s *Server) save(ctx context.Context, q struct {
 		return saved{}, errors.Join(fmt.Errorf("cannot save the file: %w", err), os.Remove(f.Name()))
 	}
 	return saved{f.Name()}, nil
+}
+
+// refused is what the API says why it gives no file.
+func refused(got *http.Response) error {
+	var said struct {
+		Error struct{ Message string }
+	}
+	if err := json.NewDecoder(io.LimitReader(got.Body, mostAsked)).Decode(&said); err != nil || said.Error.Message == "" {
+		return fmt.Errorf("the server answered with %d", got.StatusCode)
+	}
+	return refusal(said.Error.Message)
 }
 
 // fileName makes a name that no system takes for something else.

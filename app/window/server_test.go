@@ -172,6 +172,9 @@ func TestAgentsAreSavedAsFiles(t *testing.T) {
 		case "/v1/agents/broken/export":
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "ta")
+		case "/v1/agents/short/export":
+			w.WriteHeader(409)
+			_, _ = io.WriteString(w, `{"error":{"message":"Nothing is kept of it."}}`)
 		default:
 			http.NotFound(w, r)
 		}
@@ -190,6 +193,7 @@ func TestAgentsAreSavedAsFiles(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "tar", string(raw))
 	}
+	require.Contains(t, s.ask("POST", "/window/save", `{"path":"/v1/agents/short/export"}`).Body.String(), "Nothing is kept of it.")
 	for path, want := range map[string]int{
 		"/v1/agents/none/export": 500, "/v1/agents/broken/export": 500,
 		"/v1/agents": 400, "/v1/agents/a/b/export": 400, "/v1/agents/a?x=/export": 400, "/v1/agents/%zz/export": 400, "/samovar/v1/settings": 400, "": 400,

@@ -2,6 +2,7 @@ package desktop
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"image"
 	_ "image/png"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,6 +68,10 @@ type setup struct {
 	env map[string]string
 	// home, if set, is another app's.
 	home string
+	// program, if set, is another build.
+	program string
+	// stdin, if set, is the process's standard input.
+	stdin *os.File
 }
 
 // launch starts samovar on a bus. Without a command among its arguments it is the one
@@ -89,11 +95,14 @@ func launch(t *testing.T, bus *statusnotifier.Bus, s setup) *app {
 	for name, value := range s.env {
 		env[name] = value
 	}
-	a.cmd = exec.Command(program("samovar"), s.args...)
+	a.cmd = exec.Command(cmp.Or(s.program, program("samovar")), s.args...)
 	for name, value := range env {
 		if value != "" {
 			a.cmd.Env = append(a.cmd.Env, name+"="+value)
 		}
+	}
+	if s.stdin != nil {
+		a.cmd.Stdin = s.stdin
 	}
 	a.cmd.Stdout, a.cmd.Stderr, a.cmd.WaitDelay = a.log, a.log, 5*time.Second
 	require.NoError(t, a.cmd.Start())
@@ -104,7 +113,9 @@ func launch(t *testing.T, bus *statusnotifier.Bus, s setup) *app {
 	t.Cleanup(func() {
 		_ = a.cmd.Process.Kill() // it may have ended
 		<-a.exited
-		samovartest.Released(t, a.dataDir())
+		if !slices.Contains(s.args, "window") { // that one has no worker, and its server may still run
+			samovartest.Released(t, a.dataDir())
+		}
 		if t.Failed() {
 			t.Logf("output of samovar %s:\n%s", strings.Join(s.args, " "), a.log)
 		}

@@ -2,6 +2,6 @@
 // bus, and reads what is on it as a screen reader does: by AT-SPI. So a test finds the
 // text that a person would be told, and presses the buttons that a person could.
 //
-// It needs the Debian packages xvfb, openbox, wmctrl, xdotool, imagemagick and
-// at-spi2-core.
+// It needs the Debian packages xvfb, openbox, wmctrl, xdotool, imagemagick, xclip
+// and at-spi2-core.
 package screen

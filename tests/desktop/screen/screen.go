@@ -86,6 +86,9 @@ func (s *Screen) do(name string, args ...string) string {
 	return string(out)
 }
 
+// Await waits until something is so.
+func (s *Screen) Await(what string, done func() bool) { s.t.Helper(); s.await(what, done) }
+
 func (s *Screen) await(what string, done func() bool) {
 	s.t.Helper()
 	require.Eventually(s.t, done, patience, look, what)
@@ -169,10 +172,49 @@ func (s *Screen) Maximise(w Window) {
 	s.do("wmctrl", "-i", "-r", w.ID, "-b", "add,maximized_vert,maximized_horz")
 }
 
+// Minimise puts a window out of sight.
+func (s *Screen) Minimise(w Window) { s.t.Helper(); s.do("xdotool", "windowminimize", w.ID) }
+
+// Click clicks at a place of the screen.
+func (s *Screen) Click(x, y int) {
+	s.t.Helper()
+	s.do("xdotool", "mousemove", strconv.Itoa(x), strconv.Itoa(y), "click", "1")
+}
+
+// TypeInPage types a text where the cursor is.
+func (s *Screen) TypeInPage(text string) { s.t.Helper(); s.do("xdotool", "type", "--delay", "5", text) }
+
 // Keys presses keys in the window that has them.
 func (s *Screen) Keys(keys ...string) {
 	s.t.Helper()
 	s.do("xdotool", append([]string{"key", "--clearmodifiers"}, keys...)...)
+}
+
+// Text is all the text of the page in the window that has the keys: selected, as a person
+// would copy it.
+func (s *Screen) Text() string {
+	s.t.Helper()
+	s.Keys("ctrl+a")
+	out, err := s.Command("xclip", "-out", "-selection", "primary").Output()
+	if err != nil { // nothing is selected yet
+		return ""
+	}
+	return string(out)
+}
+
+// AwaitText waits until the page says something.
+func (s *Screen) AwaitText(text string) {
+	s.t.Helper()
+	s.await("the page says "+text, func() bool { return strings.Contains(s.Text(), text) })
+}
+
+// Copied is what the clipboard holds.
+func (s *Screen) Copied() string {
+	out, err := s.Command("xclip", "-out", "-selection", "clipboard").Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
 }
 
 // Picture keeps a screenshot for people to look at.
