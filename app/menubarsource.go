@@ -119,7 +119,7 @@ func (m *menuBarRun) watch(ctx context.Context, o *service) {
 		// Who comes back changes with requests and loads only; an idle engine is left alone.
 		overview := o.fleet.Overview()
 		m.noteCrashes(overview, restarts)
-		if moved := lastMove(overview); moved.After(asked) {
+		if moved := lastMove(overview); overview.State == infer.StateReady && moved.After(asked) {
 			asked = time.Now()
 			m.askAgents(ctx, o)
 		}

@@ -203,9 +203,9 @@ func live(s Snapshot) []Item {
 	return []Item{
 		line("line.live"),
 		{Key: "live.ttft", Title: ttft, Tooltip: "Time to first token, of the last minutes.", Disabled: true, Hidden: off},
-		{Key: "live.speed", Title: rate(s.Speed.TokensPerSecond) + " tokens/s · " + fmt.Sprintf("%d running, %d waiting", running, waiting), Disabled: true, Hidden: off},
+		{Key: "live.speed", Title: "Speed: " + rate(s.Speed.TokensPerSecond) + " tokens/s · " + fmt.Sprintf("%d running, %d waiting", running, waiting), Disabled: true, Hidden: off},
 		{Key: "live.pool", Title: share, Disabled: true, Hidden: off || !loaded},
-		{Key: "live.agents", Title: agents, Disabled: true, Hidden: off || !s.Agents.Known},
+		{Key: "live.agents", Title: agents, Disabled: true, Hidden: off || !loaded || !s.Agents.Known},
 	}
 }
 

@@ -169,14 +169,17 @@ func TestLiveNumbers(t *testing.T) {
 	s := of(with(busy("m", 2, 1), func(s *infer.Status) { s.Pool = infer.Pool{Cells: 32768, Used: 12345} }))
 	s.Speed = Speed{P50: 42 * time.Millisecond, P95: 1234 * time.Millisecond, Known: true, TokensPerSecond: 38.24}
 	s.Agents = Agents{Hot: 3, Warm: 12, Known: true}
-	require.Equal(t, "First token: p50   42 ms · p95  1.2 s ", plain(find(t, s, "live.ttft").Title))
-	require.Equal(t, " 38.2 tokens/s · 2 running, 1 waiting", plain(find(t, s, "live.speed").Title))
+	require.Equal(t, "First token: p50  42 ms · p95 1.2  s", plain(find(t, s, "live.ttft").Title))
+	require.Equal(t, "Speed:  38.2 tokens/s · 2 running, 1 waiting", plain(find(t, s, "live.speed").Title))
 	require.Equal(t, "KV pool:  37 % of 32768 tokens", plain(find(t, s, "live.pool").Title))
 	require.Equal(t, "Agents: 3 hot · 12 warm", plain(find(t, s, "live.agents").Title))
+	s.Default.State = infer.StateStopped
+	require.True(t, find(t, s, "live.agents").Hidden, "what they are now, nobody knows")
+	s.Default.State = infer.StateReady
 	for _, title := range []struct {
 		of   Title
 		want string
-	}{{TitleOff, ""}, {TitleTTFT, " 1.2 s "}, {TitleTPS, " 38.2 t/s"}} {
+	}{{TitleOff, ""}, {TitleTTFT, "1.2  s"}, {TitleTPS, " 38.2 t/s"}} {
 		s.Title = title.of
 		require.Equal(t, title.want, plain(LookOf(s).Title))
 	}

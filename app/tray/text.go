@@ -47,17 +47,18 @@ func wide(width int, text string) string {
 	return strings.Repeat(figure, max(width-len([]rune(text)), 0)) + text
 }
 
-// span writes a time in at most four digits, always as wide.
+// span writes a time in at most three digits, always as wide.
 func span(d time.Duration) string {
+	const seconds = figure + "s"
 	switch {
 	case d < 0:
 		return span(0)
 	case d < time.Second:
-		return wide(4, fmt.Sprint(d.Milliseconds())) + " ms"
-	case d < 100*time.Second:
-		return wide(4, fmt.Sprintf("%.1f", d.Seconds())) + figure + "s" + figure
+		return wide(3, fmt.Sprint(d.Milliseconds())) + " ms"
+	case d < 9950*time.Millisecond:
+		return wide(3, fmt.Sprintf("%.1f", d.Seconds())) + " " + seconds
 	}
-	return wide(4, fmt.Sprint(min(int64(d.Seconds()), 9999))) + figure + "s" + figure
+	return wide(3, fmt.Sprint(min(int64(d.Seconds()+0.5), 999))) + " " + seconds
 }
 
 // rate writes tokens a second, always as wide.
