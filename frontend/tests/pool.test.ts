@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grid, layout, owners, partsOf, placed, rects, runAt, squares } from '../src/lib/pool.ts';
+import { grid, groupsOf, layout, owners, partsOf, placed, rects, runAt, squares } from '../src/lib/pool.ts';
 import type { Pool, PoolSequence } from '../src/lib/types.ts';
 
 const pool = (cells: number, shared: number, sequences: PoolSequence[], reserved = 0): Pool => {
@@ -57,6 +57,13 @@ describe('places', () => {
       ['free', undefined, 60, 40],
     ]);
   });
+  it('of one owner are one group', () =>
+    expect([...groupsOf(layout(told))]).toEqual([
+      ['free', { first: 0, cells: 55 }],
+      ['shared', { first: 1, cells: 10 }],
+      ['own 2', { first: 3, cells: 15 }],
+      ['own 1', { first: 5, cells: 20 }],
+    ]));
   it('are not known unless all are told', () => {
     expect(placed(pool(1000, 100, some))).toBe(false);
     expect(placed(pool(1000, 0, []))).toBe(false);

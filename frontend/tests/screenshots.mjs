@@ -107,7 +107,7 @@ async function all(theme) {
   v.on('console', (m) => m.type() === 'error' && told && wrong.push(`${theme}: ${m.text()}`));
   try {
     await v.goto(line.base + '/#/overview');
-    for (const name of wanted.length > 0 ? wanted : [...pages, 'agent']) {
+    for (const name of wanted.length > 0 ? wanted : [...pages, 'agent', 'welcome']) {
       told = name !== 'settings';
       await v.goto(`${line.base}/#/${name === 'agent' ? 'agents/' + encodeURIComponent(await agent()) : name}`);
       await v.waitForTimeout(400);

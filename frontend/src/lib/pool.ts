@@ -79,6 +79,26 @@ export function layout(pool: Pool): Run[] {
   return runs;
 }
 
+/** Runs of one group are told as one: a sequence's own cells, all shared ones, all free ones. */
+export const groupOf = (r: Run): string => (r.kind === 'own' ? `own ${r.seq}` : r.kind);
+
+export interface Group {
+  /** The first run's index. */
+  first: number;
+  cells: number;
+}
+
+/** The groups, in the order of their first cells. */
+export function groupsOf(runs: readonly Run[]): Map<string, Group> {
+  const all = new Map<string, Group>();
+  runs.forEach((r, i) => {
+    const g = all.get(groupOf(r));
+    if (g) g.cells += r.cells;
+    else all.set(groupOf(r), { first: i, cells: r.cells });
+  });
+  return all;
+}
+
 /** The pool's cells by what they are for; the sum is the pool. */
 export interface Parts {
   active: number;
