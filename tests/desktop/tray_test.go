@@ -131,6 +131,17 @@ func TestAModelThatIsBroken(t *testing.T) {
 	require.Zero(t, a.ends())
 }
 
+func TestModelsThatBeginStopped(t *testing.T) {
+	t.Parallel()
+	a := inPanel(t, setup{args: []string{"--start-at-launch=false"}})
+	a.awaitEntry("Stopped")
+	a.awaitIcon("stopped")
+	require.Equal(t, http.StatusServiceUnavailable, a.ask(1, false).StatusCode)
+	a.click("Start")
+	a.awaitEntry("Ready · guide")
+	a.awaitIcon("ready")
+}
+
 func TestAWorkerThatDies(t *testing.T) {
 	t.Parallel()
 	a := inPanel(t, setup{})
