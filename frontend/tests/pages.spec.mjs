@@ -153,7 +153,7 @@ test('overview: what missed and why, with the way to the difference', async () =
 
 test('overview: what runs and who waits and why, as it goes on', async () => {
   const server = await stage(line.base);
-  const storm = new Storm({ perMinute: 900 });
+  const storm = new Storm({ perMinute: 0 });
   const view = await page.context().newPage();
   view.on('pageerror', (e) => errors.push(e.message));
   try {
@@ -166,6 +166,8 @@ test('overview: what runs and who waits and why, as it goes on', async () => {
         return (await what.count()) > 0;
       });
     };
+    await until(now.getByText('No request has come yet.'));
+    storm.perMinute = 900;
     await until(now.locator('li.waiting').filter({ hasText: 'The pool has room for 1,024 more tokens, and it needs 3,400; 1 is before it. About 5.20' }));
     await until(now.locator('li.prefill').filter({ hasText: /[\d,]+ of [\d,]+ tokens · <?\d+\u202f%, [\d,]+ reused/ }));
     await until(now.locator('li.decode').filter({ hasText: /\d+ tokens/ }));

@@ -90,7 +90,7 @@ test('an hour of a busy server’s events', { skip: soak > 0 && 'SAMOVAR_SOAK do
     let early;
     for (let second = 0; second < 3600; second += 30) {
       const events = [];
-      for (let i = 0; i < 30; i += 2) events.push(...storm.step(2));
+      for (let i = 0; i < 30; i += 3) events.push(...storm.step(3));
       await server.send(events);
       await v.page.evaluate(() => new Promise((done) => requestAnimationFrame(done))); // it has had its turn
       if (second === 900) early = await v.held();

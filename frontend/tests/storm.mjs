@@ -132,7 +132,7 @@ export async function stage(target) {
       answer.on('close', () => listeners.delete(answer));
       return;
     }
-    if (ask.url.startsWith('/samovar/v1/requests')) return void answer.end(JSON.stringify({ requests: [], windows: [] }));
+    if (ask.url.startsWith('/samovar/v1/requests')) return void answer.end(JSON.stringify({ requests: null, windows: null }));
     const on = http.request({ hostname, port, path: ask.url, method: ask.method, headers: ask.headers }, (a) => {
       answer.writeHead(a.statusCode, a.headers);
       a.pipe(answer);

@@ -85,7 +85,7 @@ export const api = {
   pinModel: (model: string, pinned: boolean) => order('pin', model, pinned ? 'POST' : 'DELETE'),
 
   requests: (limit = 256) =>
-    json<{ requests: RequestRecord[]; windows: Window[] }>(`/samovar/v1/requests?limit=${limit}`),
+    json<{ requests: RequestRecord[] | null; windows: Window[] }>(`/samovar/v1/requests?limit=${limit}`),
   savings: () => json<Savings>('/samovar/v1/savings'),
 
   agents: async () => (await json<{ data: Agent[] }>('/v1/agents')).data,

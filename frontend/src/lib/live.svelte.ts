@@ -99,7 +99,7 @@ class Live {
     const asked = Date.now() + this.#skew;
     try {
       const [{ requests }, engine] = await Promise.all([api.requests(), api.engine()]);
-      this.#merge(requests, asked);
+      this.#merge(requests ?? [], asked);
       this.requestsKnown = true;
       this.transitions = engine.transitions ?? [];
     } catch {
