@@ -24,10 +24,10 @@ STAGED  := $(ENGINE)/staged/.samovar-staged
 
 PAGE := frontend/dist/page/index.html
 
-.PHONY: help setup system build app desktop-deps page browser libs run test check cross bench clean
+.PHONY: help setup system build app desktop-deps page browser libs run test test-desktop desktop-tools check cross bench clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: system $(STAGED) ## Fetch and stage the engine's libraries; instant when nothing changed
 
@@ -133,8 +133,32 @@ browser: ## Install a browser to test the dashboard in (Debian, as root)
 	fi; \
 	echo "make browser: the dashboard is tested in Chromium, and there is none. Install it, or set CHROMIUM to a browser of its kind." >&2; exit 1
 
-test: build app browser check cross ## Everything: set-up, build, linters, cross-builds, tests with the race detector
+# Linux only: a session bus, a screen, and what looks at it and clicks.
+desktop-tools:
+	@[ "$$(uname -s)" = Linux ] || exit 0; \
+	missing=; \
+	for tool in dbus-daemon:dbus Xvfb:xvfb openbox:openbox xdotool:xdotool wmctrl:wmctrl import:imagemagick xprop:x11-utils; do \
+	  command -v $${tool%%:*} >/dev/null 2>&1 || missing="$$missing $${tool#*:}"; \
+	done; \
+	[ -e /usr/share/i18n/locales/en_US ] || missing="$$missing locales"; \
+	locale() { command locale -a 2>/dev/null | grep -qix 'en_US\.utf-\{0,1\}8' || localedef -i en_US -f UTF-8 en_US.UTF-8; }; \
+	[ -n "$$missing" ] || { locale; exit 0; }; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing$$missing"; \
+	  DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; \
+	  apt-get update -qq >/dev/null && apt-get install -qq -y --no-install-recommends $$missing fonts-dejavu-core >/dev/null && locale && exit 0; \
+	fi; \
+	echo "make test-desktop: the desktop app's tests need:$$missing (Debian's names)" >&2; exit 1
+
+test: build app browser desktop-tools check cross ## Everything: set-up, build, linters, cross-builds, tests with the race detector
 	CGO_ENABLED=1 $(GO) test $(GOFLAGS_OURS) -race -timeout 15m ./...
+	$(GO) test $(GOFLAGS_OURS) -tags tray ./app ./app/tray
+
+# systray itself has a race between its menu's counter and a reader of it, so the tests
+# that drive the real one run without the detector.
+test-desktop: setup libs page desktop-deps desktop-tools ## Menu bar and window only: on a bus and a screen of their own
+	$(GO) test $(GOFLAGS_OURS) -tags tray ./app ./app/tray
+	CGO_ENABLED=1 $(GO) test $(GOFLAGS_OURS) -race -timeout 15m ./app/... ./tests/desktop/...
 
 check: desktop-deps ## gofmt, go vet, staticcheck; the desktop app's files, too
 	@bad=$$(find . -name .git -prune -o -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l) || exit 1; \
