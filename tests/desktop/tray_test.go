@@ -50,6 +50,25 @@ func TestADayInTheMenuBar(t *testing.T) {
 	require.Zero(t, a.ends())
 }
 
+func TestTheEndpointIsCopied(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	bin, copied := filepath.Join(home, "bin"), filepath.Join(home, "copied")
+	require.NoError(t, os.MkdirAll(bin, 0o700))
+	tool := filepath.Join(bin, "xclip")
+	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\ncat > '"+copied+"'\n"), 0o700))
+	a := inPanel(t, setup{home: home})
+	a.click("Copy endpoint")
+	a.await("it is copied", func() bool {
+		raw, err := os.ReadFile(copied)
+		return err == nil && string(raw) == a.base()+"/v1"
+	})
+	// One that does not work must not look as if it had.
+	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	a.click("Copy endpoint")
+	a.awaitEntry("⚠ The endpoint is " + a.base() + "/v1")
+}
+
 func TestASignalEndsItInOrder(t *testing.T) {
 	t.Parallel()
 	a := inPanel(t, setup{})
