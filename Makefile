@@ -137,9 +137,10 @@ browser: ## Install a browser to test the dashboard in (Debian, as root)
 desktop-tools:
 	@[ "$$(uname -s)" = Linux ] || exit 0; \
 	missing=; \
-	for tool in dbus-daemon:dbus Xvfb:xvfb openbox:openbox xdotool:xdotool wmctrl:wmctrl import:imagemagick xprop:x11-utils; do \
+	for tool in dbus-daemon:dbus Xvfb:xvfb openbox:openbox xdotool:xdotool wmctrl:wmctrl import:imagemagick xprop:x11-utils xclip:xclip; do \
 	  command -v $${tool%%:*} >/dev/null 2>&1 || missing="$$missing $${tool#*:}"; \
 	done; \
+	[ -e /usr/libexec/at-spi-bus-launcher ] || [ -e /usr/lib/at-spi-bus-launcher ] || missing="$$missing at-spi2-core"; \
 	[ -e /usr/share/i18n/locales/en_US ] || missing="$$missing locales"; \
 	locale() { command locale -a 2>/dev/null | grep -qix 'en_US\.utf-\{0,1\}8' || localedef -i en_US -f UTF-8 en_US.UTF-8; }; \
 	[ -n "$$missing" ] || { locale; exit 0; }; \
