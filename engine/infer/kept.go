@@ -56,4 +56,7 @@ type Kept struct {
 	Unproven  uint64 `json:"unproven"`
 	Noisy     uint64 `json:"noisy"`
 	Disproved uint64 `json:"disproved"`
+	// Opened counts the answers whose first token was drawn from the logits that were kept
+	// of their prompts, with nothing computed.
+	Opened uint64 `json:"opened"`
 }

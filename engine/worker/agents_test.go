@@ -146,7 +146,7 @@ func TestAgentsMoveAsAFile(t *testing.T) {
 	require.Positive(t, a.Bytes)
 	require.Equal(t, a.Bytes, l.agent("moved").Bytes)
 	_, end := l.asks("moved", long, 10)
-	require.Equal(t, 799, end.Usage.CachedTokens)
+	require.Equal(t, 800, end.Usage.CachedTokens)
 	require.Equal(t, infer.CodeConflict, l.query(wire.Query{Op: wire.OpImport, Path: file, To: "moved"}, nil).Code)
 	require.Equal(t, infer.CodeInvalid, l.query(wire.Query{Op: wire.OpImport, Path: "agents_test.go", To: "x"}, nil).Code)
 	l.finish()

@@ -244,7 +244,7 @@ func (k *keeper) fetchWhole(tokens []llama.Token, have int, wake func()) *restor
 	if k.stateOnly {
 		blocks = nil
 	}
-	r := k.read(append(blocks, at), wake)
+	r := k.read(append(blocks, at), 0, wake)
 	r.whole = true
 	return r
 }

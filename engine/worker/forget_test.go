@@ -57,7 +57,7 @@ func TestForgettingLeavesWhatIsInThePool(t *testing.T) {
 	l = startAgents(t, dir, 5000)
 	again, cached := l.ask("nobody", long+"What else?", 20)
 	require.Equal(t, text, again)
-	require.Equal(t, len(long)+9, cached)
+	require.Equal(t, len(long)+10, cached)
 	l.finish()
 }
 

@@ -238,6 +238,7 @@ func (l *loop) dropReused(tokens []llama.Token, reused int, why error) (sequence
 		}
 	})
 	l.drop(seqs, nil)
+	l.openings.lru.Purge()
 	return len(seqs), l.distrust(tokens, why)
 }
 

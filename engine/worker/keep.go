@@ -23,7 +23,8 @@ const (
 	minKept = 128
 	// minRestored is how many tokens more than the pool the disk must have.
 	minRestored = 16
-	// digestSize is how many of the likeliest tokens a block's digest has.
+	// digestSize is how many of the likeliest tokens a block's digest has, but that of
+	// a prompt's end, which is an opening.
 	digestSize = 8
 )
 
@@ -69,10 +70,12 @@ type keeper struct {
 	// whose logits are not the same when they are computed again either, and that was
 	// wrong.
 	proven, unproven, noisy, disproved uint64
+	// opened counts the answers that began with kept logits.
+	opened uint64
 }
 
 func newKeeper(b Backend, s sizes) *keeper {
-	return &keeper{log: slog.New(slog.DiscardHandler), backend: b, buffers: make(buffers, readAhead+2), trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
+	return &keeper{log: slog.New(slog.DiscardHandler), backend: b, buffers: make(buffers, readAhead+3), trails: map[int]*trail{}, whole: s.whole, stateOnly: s.stateOnly, spacing: checkpointEvery}
 }
 
 // on says whether there is anywhere to keep things.
@@ -104,7 +107,7 @@ func (k *keeper) status() infer.Kept {
 		}
 	}
 	kept.SavedTokens, kept.RestoredTokens, kept.SaveTime, kept.RestoreTime = k.saved, k.restored, k.saving, k.restoring
-	kept.Proven, kept.Unproven, kept.Noisy, kept.Disproved = k.proven, k.unproven, k.noisy, k.disproved
+	kept.Proven, kept.Unproven, kept.Noisy, kept.Disproved, kept.Opened = k.proven, k.unproven, k.noisy, k.disproved, k.opened
 	return kept
 }
 
@@ -175,16 +178,12 @@ func (k *keeper) saveAgain(seq, from int) {
 	}
 }
 
-// note remembers the logits after a sequence's token at a position.
-func (k *keeper) note(seq, at int, logits []float32) {
+// note remembers the digest of the logits after a sequence's token at a position.
+func (k *keeper) note(seq, at int, d []blockfile.Logit) {
 	if k.on() {
-		k.trail(seq).digests[at] = digest(logits)
+		k.trail(seq).digests[at] = d
 	}
 }
-
-// proves says whether the logits that a prompt's answer begins with are noted, with
-// which the prompt is proven when it comes back.
-func (k *keeper) proves() bool { return k.saves() && !k.whole }
 
 // endsBlock says whether the logits after a position are wanted for a digest.
 func (k *keeper) endsBlock(at int) bool {
@@ -309,6 +308,7 @@ func (l *loop) keepIn(s *keptStore) {
 	}
 	l.untested = nil
 	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
+	l.openings.root = s.root
 	clear(l.keep.trails)
 	if s.store != nil {
 		go l.keep.buffers.fill(blockfile.MaxHeader + blockfile.BlockTokens*(l.sizes.cellBytes+cellHead))
@@ -394,7 +394,15 @@ func (l *loop) noteLogits(s *sequence, at, row int) error {
 	if err != nil {
 		return err
 	}
-	l.keep.note(s.seq, at, logits)
+	if at != s.promptTokens()-1 {
+		l.keep.note(s.seq, at, digest(logits))
+		return nil
+	}
+	// The prompt's end: its answer begins with these, and it is proven with them when it
+	// comes back.
+	opening := likeliest(logits, openingSize)
+	l.openings.put(s.tokens[:at+1], opening)
+	l.keep.note(s.seq, at, opening)
 	return nil
 }
 
@@ -411,7 +419,7 @@ func (l *loop) noteEnd(s *sequence, row int) error {
 	if !finite(logits) {
 		return llama.ErrLogits
 	}
-	l.keep.note(s.seq, l.evaluated(s)-1, logits)
+	l.keep.note(s.seq, l.evaluated(s)-1, digest(logits))
 	return nil
 }
 
@@ -432,11 +440,14 @@ func (l *loop) checkProofs() (disproved map[*sequence]bool, err error) {
 	return disproved, l.broken
 }
 
-// digest is the likeliest tokens with their logits, the likeliest first.
-func digest(logits []float32) []blockfile.Logit {
-	top := make([]blockfile.Logit, 0, digestSize+1)
+// digest is the digestSize likeliest tokens with their logits, the likeliest first.
+func digest(logits []float32) []blockfile.Logit { return likeliest(logits, digestSize) }
+
+// likeliest is the n likeliest tokens with their logits, the likeliest first.
+func likeliest(logits []float32, n int) []blockfile.Logit {
+	top := make([]blockfile.Logit, 0, n+1)
 	for i, v := range logits {
-		if len(top) == digestSize && v <= top[digestSize-1].Value {
+		if len(top) == n && v <= top[n-1].Value {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(top, v, func(l blockfile.Logit, v float32) int {
@@ -446,7 +457,7 @@ func digest(logits []float32) []blockfile.Logit {
 			return 1
 		})
 		top = slices.Insert(top, at, blockfile.Logit{Token: blockfile.Token(i), Value: v})
-		top = top[:min(len(top), digestSize)]
+		top = top[:min(len(top), n)]
 	}
 	return top
 }

@@ -62,7 +62,7 @@ func TestAPromptComesBackAfterARestart(t *testing.T) {
 	r = fakeLife(t, fs, 3000)
 	again, cached := r.ask("again", prompt, 100)
 	require.Equal(t, text, again)
-	require.Equal(t, 1039, cached, "all but the last token, which is sampled from")
+	require.Equal(t, 1040, cached, "the logits after the last token are kept, too")
 	longer := prompt + text[:99] + " and then?"
 	next, cached := r.ask("next", longer, 50)
 	require.Equal(t, alone(longer, 50), next)
@@ -78,7 +78,7 @@ func TestAPromptComesBackAfterARestart(t *testing.T) {
 	require.Equal(t, 900, cached, "a block is used in part, too")
 	text, cached = r.ask("next", longer, 50)
 	require.Equal(t, next, text)
-	require.Equal(t, len(longer)-1, cached)
+	require.Equal(t, len(longer), cached)
 	r.stop()
 	require.Positive(t, r.loop.keep.proven)
 	r.loop.saveAll(time.Minute)
@@ -108,7 +108,7 @@ func TestEvictedSequencesComeBack(t *testing.T) {
 			text, cached := r.ask(fmt.Sprint(name, round), prompts[name], 20)
 			require.Equal(t, alone(prompts[name], 20), text)
 			if round > 0 {
-				require.Equal(t, 599, cached, "%s in round %d", name, round)
+				require.Equal(t, 600, cached, "%s in round %d", name, round)
 			}
 			prompts[name] += text[:10] + strings.Repeat("x", 600)
 			prompts[name] = prompts[name][:600]
@@ -147,12 +147,12 @@ func TestAPromptIsProvenByItsOwnEnd(t *testing.T) {
 	r.start()
 	text, cached := r.ask("again", prompt, 3)
 	require.Equal(t, alone(prompt, 3), text)
-	require.Equal(t, 1199, cached)
+	require.Equal(t, 1200, cached)
 	longer := prompt + alone(prompt, 3) + "?"
 	text, _ = r.ask("hot", longer, 3)
 	require.Equal(t, alone(longer, 3), text)
 	r.stop()
-	require.Equal(t, []int{1, 1, 1}, b.rows[:3], "no row but those that are sampled from")
+	require.Equal(t, []int{2, 1}, b.rows[:2], "one row to prove it, beside that of the first token, which was kept")
 	require.EqualValues(t, 1, r.loop.keep.proven)
 	require.Zero(t, r.loop.keep.unproven)
 	r.loop.saveAll(time.Minute)

@@ -43,6 +43,8 @@ type Backend interface {
 type Sampler interface {
 	// Sample chooses a token from an output row of the last Decode.
 	Sample(row int) (llama.Token, error)
+	// Choose chooses the first token from the top of a row, the likeliest first.
+	Choose(candidates []llama.Candidate) (llama.Token, error)
 	Close()
 }
 
@@ -85,6 +87,8 @@ type loop struct {
 
 	pool *kv.Pool
 	keep *keeper
+	// openings are what answers began with.
+	openings openings
 	// agents knows who comes back; nil knows nobody. queries are about them.
 	agents  *agents.Registry
 	queries chan wire.Query
@@ -147,7 +151,7 @@ func newLoop(b Backend, v Vocab, s sizes, send func(wire.Kind, any), flush func(
 	l := &loop{
 		made: time.Now(), backend: b, vocab: v, sizes: s, send: send, flush: flush, ended: ended, inbox: make(chan *job, 64), measures: make(chan wire.Measure, 16), queries: make(chan wire.Query, 16), trims: make(chan wire.Trim, 4),
 		pool: kv.NewPool(s.cells, s.sequences+s.hot), guard: stepGuard{backend: b},
-		keep: newKeeper(b, s), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
+		keep: newKeeper(b, s), openings: newOpenings(), stores: make(chan *keptStore, 1), wake: make(chan struct{}, 1),
 	}
 	l.keep.wrote = l.wrote
 	return l
@@ -440,7 +444,7 @@ func (l *loop) fill(plan sched.Step) []output {
 			samples, notes := i == len(s.tokens)-1, l.keep.endsBlock(i)
 			if samples {
 				outputs = append(outputs, o)
-				notes = notes || l.keep.proves()
+				notes = notes || s.answered == 0 && !l.sizes.whole
 			}
 			if s.proof != nil && s.proof.own && i == s.proof.at {
 				l.proofs = append(l.proofs, o)

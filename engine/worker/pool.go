@@ -102,6 +102,14 @@ func (l *loop) seat(j *job) bool {
 			match = kv.Match{}
 		}
 	}
+	opened := false
+	if n := len(s.tokens); s.unbegun() && !l.sizes.whole {
+		if opening := l.openings.of(s.tokens); opening != nil && (s.restore.covers(n) || l.pool.Lookup(s.tokens, n, false).Tokens == n) {
+			if opened = l.open(s, opening); opened {
+				match = l.pool.Lookup(s.tokens, n, false)
+			}
+		}
+	}
 	s.common, s.follows, s.seated, j.paused = map[*sequence]int{}, false, now, nil
 	if match.Whole {
 		s.seq = match.Seq
@@ -131,6 +139,9 @@ func (l *loop) seat(j *job) bool {
 		}
 	}
 	l.active = append(l.active, s)
+	if opened {
+		l.sayOpening(s)
+	}
 	return true
 }
 

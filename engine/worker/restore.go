@@ -28,8 +28,11 @@ type restore struct {
 	// from is where the first piece begins.
 	from   int
 	blocks chan read
-	cancel context.CancelFunc
-	began  time.Time
+	// opening brings the logits after the prompt, if they are kept and the answer has not
+	// begun.
+	opening chan []blockfile.Logit
+	cancel  context.CancelFunc
+	began   time.Time
 	// put says that something has been put back.
 	put bool
 	// digests are those of what has been put back, in the order of positions.
@@ -89,23 +92,42 @@ func (k *keeper) fetch(tokens []llama.Token, have int, wake func()) *restore {
 	for len(m) > 0 && m[0].From+m[0].Tokens <= have {
 		m = m[1:]
 	}
-	return k.read(m, wake)
+	return k.read(m, len(tokens), wake)
 }
 
-// read starts to read pieces.
-func (k *keeper) read(m store.Match, wake func()) *restore {
+// read starts to read pieces of a prompt of n tokens, 0 if its end is no matter. If they are
+// all of it the last is
+// read first: it has the logits after the prompt.
+func (k *keeper) read(m store.Match, n int, wake func()) *restore {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, readAhead), cancel: cancel, began: time.Now()}
+	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, readAhead), opening: make(chan []blockfile.Logit, 1), cancel: cancel, began: time.Now()}
+	lastFirst := r.covers(n)
 	go func() {
 		defer wake()
 		defer close(r.blocks)
-		for _, p := range m {
+		var last read
+		if p := m[len(m)-1]; lastFirst {
 			b, buf, err := k.store.Get(p.ID, k.buffers.take())
-			if err != nil {
-				return // the rest is prefilled
+			if err == nil {
+				last = read{p, b, buf}
+				if logits := openingIn(b, n); logits != nil {
+					r.opening <- logits
+					wake()
+				}
+			}
+		}
+		for i, p := range m {
+			next := read{Piece: p}
+			if i == len(m)-1 && last.Tokens > 0 {
+				next = last
+			} else {
+				var err error
+				if next.block, next.buf, err = k.store.Get(p.ID, k.buffers.take()); err != nil {
+					return // the rest is prefilled
+				}
 			}
 			select {
-			case r.blocks <- read{p, b, buf}:
+			case r.blocks <- next:
 				wake()
 			case <-ctx.Done():
 				return
@@ -164,6 +186,14 @@ func (l *loop) computing() bool {
 // restoreOne puts one block back. It returns false if there is none yet.
 func (l *loop) restoreOne(s *sequence) bool {
 	r := s.restore
+	select {
+	case opening := <-r.opening:
+		if s.unbegun() && l.open(s, opening) {
+			l.sayOpening(s)
+		}
+		return true
+	default:
+	}
 	select {
 	case b, more := <-r.blocks:
 		if !more {
@@ -252,7 +282,9 @@ func (l *loop) cut(seq, n int) error {
 func (l *loop) restored(s *sequence) {
 	r := s.restore
 	s.stopRestore()
-	s.restoredIn += time.Since(r.began)
+	if s.first.IsZero() {
+		s.restoredIn += time.Since(r.began)
+	}
 	s.returned = s.returned || r.put || r.complete
 	if r.whole {
 		if !r.complete {

@@ -23,7 +23,7 @@ func TestTrim(t *testing.T) {
 		r.loop.poke()
 		again, cached := r.ask(string(rune('a'+i)), prompt, 20)
 		require.Equal(t, text, again)
-		require.Equal(t, len(prompt)-1, cached)
+		require.Equal(t, len(prompt), cached)
 		r.idle()
 	}
 	r.stop()

@@ -1,9 +1,11 @@
 package llama_test
 
 import (
+	"cmp"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,4 +261,55 @@ func TestAContextTakesItsThreadsAlong(t *testing.T) {
 		c.Close()
 	}
 	require.Less(t, count(), before+8, "64 threads if they stayed")
+}
+
+// From the top of a row the same token is chosen as from all of it, whatever the seed.
+func TestTheTopOfARowIsEnough(t *testing.T) {
+	m, c := open(t, small)
+	const top = 64
+	prompt := tokens(t, m, "What can you do? I can")
+	require.NoError(t, c.Decode(rows(0, 0, prompt...)))
+	row := len(prompt) - 1
+	logits, err := c.Logits(row)
+	require.NoError(t, err)
+	candidates := make([]llama.Candidate, len(logits))
+	for i, v := range logits {
+		candidates[i] = llama.Candidate{Token: llama.Token(i), Logit: v}
+	}
+	slices.SortStableFunc(candidates, func(a, b llama.Candidate) int { return cmp.Compare(b.Logit, a.Logit) })
+	candidates = candidates[:top]
+	seen := map[llama.Token]bool{}
+	for seed := range uint32(200) {
+		p := llama.SamplerParams{Temperature: 2, TopK: 1 + int(seed)%top, TopP: 0.99, MinP: 0.001, RepeatPenalty: 1.2, PenaltyWindow: 64, Seed: seed}
+		if seed%10 == 0 {
+			p.Temperature = 0
+		}
+		whole, err := c.NewSampler(p)
+		require.NoError(t, err)
+		part, err := c.NewSampler(p)
+		require.NoError(t, err)
+		want, err := whole.Sample(row)
+		require.NoError(t, err)
+		got, err := part.Choose(candidates)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "seed %d", seed)
+		// And the one after it: both have taken note of the same, and drawn as often.
+		want, err = whole.Sample(row)
+		require.NoError(t, err)
+		got, err = part.Sample(row)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "seed %d", seed)
+		seen[got] = true
+		whole.Close()
+		part.Close()
+	}
+	require.Greater(t, len(seen), 10, "the seeds make a difference")
+
+	s, err := c.NewSampler(greedy)
+	require.NoError(t, err)
+	defer s.Close()
+	for _, bad := range [][]llama.Candidate{nil, {{Token: -1}}, {{Token: llama.Token(m.VocabSize())}}, {{Logit: float32(math.NaN())}}} {
+		_, err := s.Choose(bad)
+		require.Error(t, err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 
 	yzma "github.com/hybridgroup/yzma/pkg/llama"
 )
@@ -127,6 +128,43 @@ func (s *Sampler) Sample(row int) (Token, error) {
 	if !s.ctx.model.valid(t) {
 		return 0, fmt.Errorf("%w: token %d was chosen", ErrLogits, t)
 	}
+	return t, nil
+}
+
+// Candidate is a token that may be chosen.
+type Candidate struct {
+	Token Token
+	Logit float32
+}
+
+// Choose chooses the next token from candidates, the likeliest first. It chooses what
+// Sample would from the whole row that they are the top of, if the sampler cuts to as many
+// or is greedy, and has no penalties for tokens that it chose.
+func (s *Sampler) Choose(candidates []Candidate) (Token, error) {
+	if s.chain == 0 {
+		return 0, fmt.Errorf("%w: the sampler is closed", ErrRows)
+	}
+	if len(candidates) == 0 {
+		return 0, fmt.Errorf("%w: no candidates", ErrRows)
+	}
+	data := make([]yzma.TokenData, len(candidates))
+	for i, c := range candidates {
+		if v := float64(c.Logit); math.IsNaN(v) || math.IsInf(v, 0) || !s.ctx.model.valid(c.Token) {
+			return 0, fmt.Errorf("%w: %g for token %d", ErrLogits, c.Logit, c.Token)
+		}
+		data[i] = yzma.TokenData{Id: yzma.Token(c.Token), Logit: c.Logit}
+	}
+	all := yzma.TokenDataArray{Data: &data[0], Size: uint64(len(data)), Selected: -1, Sorted: 1}
+	yzma.SamplerApply(s.chain, &all)
+	if all.Selected < 0 || uint64(all.Selected) >= all.Size {
+		return 0, fmt.Errorf("%w: none was chosen", ErrLogits)
+	}
+	// Samplers sort and cut in place, or put another array in its place.
+	t := Token(unsafe.Slice(all.Data, all.Size)[all.Selected].Id)
+	if !s.ctx.model.valid(t) {
+		return 0, fmt.Errorf("%w: token %d was chosen", ErrLogits, t)
+	}
+	yzma.SamplerAccept(s.chain, yzma.Token(t))
 	return t, nil
 }
 

@@ -70,17 +70,19 @@ func (b Block) End() int { return b.Position + len(b.Tokens) }
 
 const (
 	magic       = "samovarK"
-	version     = 2
+	version     = 3
 	fixedBytes  = 136
-	maxLogits   = 16
 	maxPosition = math.MaxInt32 - BlockTokens
 )
 
-// MaxDigests is how many digests a block has at most.
-const MaxDigests = 4
+// MaxDigests is how many digests a block has at most, MaxLogits how many logits each.
+const (
+	MaxDigests = 4
+	MaxLogits  = 64
+)
 
 // MaxHeader is the most bytes of a file before its payload.
-const MaxHeader = fixedBytes + 4*BlockTokens + MaxDigests*(8+8*maxLogits) + 8
+const MaxHeader = fixedBytes + 4*BlockTokens + MaxDigests*(8+8*MaxLogits) + 8
 
 // Size is how many bytes Encode makes of b.
 func (b Block) Size() int {
@@ -160,7 +162,7 @@ func (b Block) check() string {
 		if d.After <= last || d.After > len(b.Tokens) || d.After == 0 && len(b.Tokens) > 0 {
 			return fmt.Sprintf("a digest after %d of %d tokens", d.After, len(b.Tokens))
 		}
-		if len(d.Logits) == 0 || len(d.Logits) > maxLogits {
+		if len(d.Logits) == 0 || len(d.Logits) > MaxLogits {
 			return fmt.Sprintf("a digest of %d logits", len(d.Logits))
 		}
 		last = d.After

@@ -130,7 +130,7 @@ func TestBlocksThatMakeNoSenseAreNotWritten(t *testing.T) {
 		func(b *Block) { b.Position = 1 },
 		func(b *Block) { b.Position = BlockTokens },
 		func(b *Block) { b.Kind = 9 },
-		func(b *Block) { b.Digests[0].Logits = make([]Logit, 17) },
+		func(b *Block) { b.Digests[0].Logits = make([]Logit, MaxLogits+1) },
 		func(b *Block) { b.Digests[0].Logits = nil },
 		func(b *Block) { b.Digests[0].After = 0 },
 		func(b *Block) { b.Digests[0].After = BlockTokens },

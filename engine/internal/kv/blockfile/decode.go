@@ -74,7 +74,7 @@ func DecodeHead(data []byte) (Head, error) {
 			return fail(ReasonShort, "it ends within its header")
 		}
 		logits := binary.LittleEndian.Uint32(data[end+4:])
-		if logits > maxLogits {
+		if logits > MaxLogits {
 			return fail(ReasonField, "it claims a digest of %d logits", logits)
 		}
 		end += 8 + 8*int(logits)

@@ -7,7 +7,7 @@
 // An id therefore names a whole chain, and the same beginning has the same ids whoever
 // computed it.
 //
-// # Format, version 2
+// # Format, version 3
 //
 // All numbers are little-endian.
 //
@@ -28,7 +28,7 @@
 //	   136     4n  tokens
 //	    …      …  digests, in the order of the tokens; each is
 //	                 4  after how many of the tokens the logits are
-//	                 4  m, 1 … 16
+//	                 4  m, 1 … 64
 //	                8m  token and logit (float32), the likeliest first
 //	    …      8  XXH3-64 of everything before
 //	    …      p  payload: what llama.cpp gave for these tokens

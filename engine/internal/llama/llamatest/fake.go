@@ -201,6 +201,15 @@ func (f *Fake) logits(at place) []float32 {
 	for i := range logits {
 		logits[i] = float32(r.NormFloat64())
 	}
+	// The likeliest is the one that samplers take, but for Next and Spoil.
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	next := Hash(history)
+	logits[best], logits[next] = logits[next], logits[best]
 	if f.Spoil != nil {
 		f.Spoil(history, logits)
 	}
@@ -313,6 +322,14 @@ func (s *Sampler) Sample(row int) (llama.Token, error) {
 		return f.Next(f.history(at.seq)), nil
 	}
 	return Hash(f.history(at.seq)), nil
+}
+
+// Choose takes the likeliest; it cannot where Next or Spoil have another taken.
+func (s *Sampler) Choose(candidates []llama.Candidate) (llama.Token, error) {
+	if s.fake.Next != nil || s.fake.Spoil != nil {
+		return 0, fmt.Errorf("%w: the likeliest is not what is taken", llama.ErrRows)
+	}
+	return candidates[0].Token, nil
 }
 
 // Close frees the sampler; closing twice is a bug of the caller and panics.
