@@ -75,6 +75,9 @@ type ResumeEnding struct {
 	TTFT   Quantiles `json:"ttft"`
 	// Ratio is cold ÷ median.
 	Ratio float64 `json:"cold_to_resumed"`
+	// Second is the median time to the second token. The first may come from logits that
+	// were kept; the second needs the KV, back in the pool and proven.
+	Second float64 `json:"second_token_ms"`
 	// Where the time went, as the server says: medians in milliseconds.
 	Queue   float64 `json:"queue_ms"`
 	Restore float64 `json:"restore_ms"`
@@ -93,10 +96,11 @@ func (e *ResumeEnding) sum(cold float64) {
 		}
 		return median(all)
 	}
-	var times []float64
+	var times, seconds []float64
 	for _, s := range e.all {
-		times = append(times, s.firstToken())
+		times, seconds = append(times, s.firstToken()), append(seconds, millis(s.closed.Sub(s.start)))
 	}
+	e.Second = median(seconds)
 	e.TTFT, e.Ratio = quantiles(times), cold/median(times)
 	e.Queue, e.Restore, e.Prefill = part("queue"), part("restore"), part("prefill")
 }
@@ -213,7 +217,7 @@ func (m *resuming) first(ctx context.Context, s ResumeServer) error {
 // gives it up.
 const mostKills = 6
 
-// resumeAnswer is how many tokens an answer has; only the first one's time counts.
+// resumeAnswer is how many tokens an answer has: see ResumeEnding.Second.
 const resumeAnswer = 2
 
 // comeBack asks for all prompts again, each after the ending: at least an eviction of
