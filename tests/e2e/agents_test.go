@@ -74,7 +74,7 @@ func TestAgentsByCommandLine(t *testing.T) {
 	require.Equal(t, "warm", in.agent("writer").Tier)
 	again := in.asksAs("writer", text)
 	require.Equal(t, first.Choices, again.Choices)
-	require.Equal(t, first.Usage.Prompt-1, again.Usage.Details.Cached)
+	require.Equal(t, first.Usage.Prompt, again.Usage.Details.Cached)
 
 	// Why not.
 	in.asksAs("writer", "It is noon. "+text)
@@ -83,14 +83,14 @@ func TestAgentsByCommandLine(t *testing.T) {
 	require.Equal(t, "changed", a.LastMiss.Reason)
 	require.Contains(t, a.LastMiss.New, "It is noon.")
 	again = in.asksAs("writer", text)
-	require.Equal(t, first.Usage.Prompt-1, again.Usage.Details.Cached, "the other beginning is still there")
+	require.Equal(t, first.Usage.Prompt, again.Usage.Details.Cached, "the other beginning is still there")
 
 	_, errs, code = in.agents("pin", "writer")
 	require.Zero(t, code, errs)
 	require.True(t, in.agent("writer").Pinned)
 	_, errs, code = in.agents("fork", "writer", "editor")
 	require.Zero(t, code, errs)
-	require.Equal(t, first.Usage.Prompt-1, in.asksAs("editor", text).Usage.Details.Cached)
+	require.Equal(t, first.Usage.Prompt, in.asksAs("editor", text).Usage.Details.Cached)
 
 	file := filepath.Join(t.TempDir(), "writer.tar")
 	_, errs, code = in.agents("export", "writer", file)
@@ -118,7 +118,7 @@ func TestAgentsByCommandLine(t *testing.T) {
 	require.Positive(t, a.Bytes)
 	moved := in.asksAs("reader", text)
 	require.Equal(t, first.Choices, moved.Choices)
-	require.Equal(t, first.Usage.Prompt-1, moved.Usage.Details.Cached)
+	require.Equal(t, first.Usage.Prompt, moved.Usage.Details.Cached)
 	_, errs, code = in.agents("import", file, "reader")
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "already")

@@ -54,7 +54,7 @@ func TestAgentsByAPI(t *testing.T) {
 	require.Greater(t, made.Tokens, 400)
 	require.Equal(t, infer.TierHot, made.Tier)
 	first := in.generates("ann", system, says("user", "What is tea?"))
-	require.Equal(t, first.Usage.Prompt-1, first.Usage.Details.Cached, "it was computed when the agent was made")
+	require.Equal(t, first.Usage.Prompt, first.Usage.Details.Cached, "it was computed when the agent was made")
 	second := in.asksAs("bob", strings.Repeat("What goes with tea? ", 60))
 	require.Less(t, second.Usage.Details.Cached, 8, "but for what all prompts begin with")
 
@@ -106,7 +106,7 @@ func TestAgentsByAPI(t *testing.T) {
 	in.call("POST", "/v1/agents/import?id=half", string(archive.body[:len(archive.body)/2]), http.StatusBadRequest, nil)
 	again := in.generates("ann", system, says("user", "What is tea?"), says("assistant", answer), says("user", "And coffee?"))
 	require.Equal(t, next.Choices, again.Choices)
-	require.Equal(t, next.Usage.Prompt-1, again.Usage.Details.Cached)
+	require.Equal(t, next.Usage.Prompt, again.Usage.Details.Cached)
 	require.Zero(t, in.kept().Disproved)
 
 	// What has changed is told of.
