@@ -200,7 +200,6 @@ func (p *Pool) Compacted(moves []Move) {
 	}
 	for _, m := range moves {
 		p.Truncate(m.Seq, 0)
-		p.must(m.Seq).Tokens = nil // others may read what it had
 	}
 	for i, m := range moves {
 		if m.From > 0 {

@@ -215,7 +215,9 @@ func (p *Pool) Truncate(seq, n int) {
 			lowest = min(lowest, int(c))
 		}
 	}
-	s.cells, s.Tokens = s.cells[:n], s.Tokens[:n]
+	// What follows is not written over what was there: blocks that wait to be saved still
+	// have it.
+	s.cells, s.Tokens = s.cells[:n], s.Tokens[:n:n]
 	p.head = min(p.head, lowest)
 }
 
