@@ -34,6 +34,9 @@ type another struct {
 // findAnother returns the one that serves. It waits for one that is about to; pid, if not
 // 0, is whom it waits for.
 func findAnother(ctx context.Context, where paths.Paths, pid int, patience time.Duration) (another, error) {
+	if where == (paths.Paths{}) {
+		return another{}, errors.New("it is not known where the data folder is")
+	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	tick := time.NewTicker(anotherPoll)

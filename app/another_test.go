@@ -84,6 +84,18 @@ func TestLinksMeanPages(t *testing.T) {
 	}
 }
 
+// Settings that are wrong are no reason for a second menu bar.
+func TestASecondStartWithWrongSettingsShowsTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	where, err := paths.In(dir)
+	require.NoError(t, err)
+	pages := elsewhere(t, where, instance.Record{PID: os.Getpid(), Tray: true}, true)
+	require.NoError(t, os.WriteFile(where.SettingsFile(), []byte("threads = 'many'\n"), 0o600))
+	var errs bytes.Buffer
+	require.Equal(t, exitOK, Run(t.Context(), Process{Args: []string{"--data-dir", dir}, Stdout: &errs, Stderr: &errs, LookupEnv: env(nil)}), &errs)
+	require.Equal(t, []string{""}, *pages)
+}
+
 func TestAnotherIsOnlyOneThatAnswers(t *testing.T) {
 	where, err := paths.In(t.TempDir())
 	require.NoError(t, err)

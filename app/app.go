@@ -52,6 +52,9 @@ func run(ctx context.Context, p Process) error {
 	}
 	settings, where, err := resolve(inv.flags, p.LookupEnv)
 	if err != nil && inv.bare {
+		if a, lost := findAnother(ctx, where, 0, 0); lost == nil { // it serves with the settings from before
+			return a.show(ctx, p, inv, settings, where, newLogger(p.Stderr, false), "")
+		}
 		// Whoever did not start it in a terminal sees only what the menu says.
 		return menuBar(ctx, p, inv, settings, where, newLogger(p.Stderr, false), usageError{err})
 	}
