@@ -43,6 +43,7 @@ func menuBar(ctx context.Context, p Process, inv invocation, s config.Settings, 
 		return serve(ctx, p, inv, s, where, log)
 	}
 	defer session.Close()
+	slog.SetDefault(log) // systray complains through Go's own log
 	m := &menuBarRun{p: p, inv: inv, where: where, log: log, session: session, retries: make(chan struct{}, 1), ended: make(chan struct{})}
 	var first *service
 	if problem == nil {

@@ -33,7 +33,18 @@ func TestAnIdleMenuBarCostsNothing(t *testing.T) {
 		require.NoError(t, err)
 		allowed = idleCPU
 	}
-	a := inPanel(t, setup{})
+	for name, program := range map[string]func(t *testing.T) string{
+		"menu bar": func(*testing.T) string { return program("samovar") }, "menu bar and window": desktopProgram,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			measureIdle(t, program(t), span, allowed)
+		})
+	}
+}
+
+func measureIdle(t *testing.T, program string, span time.Duration, allowed float64) {
+	a := inPanel(t, setup{program: program, home: welcomedHome(t)})
 	a.awaitEntry("Ready · guide")
 	a.ask(20, false)
 	a.awaitEntry("First token: p50")

@@ -13,16 +13,22 @@ import (
 	"samovar/tests/desktop/statusnotifier"
 )
 
-// welcomed starts the whole desktop app, menu bar and window, for somebody who knows it.
-func welcomed(t *testing.T, s *screen.Screen) *app {
+// welcomedHome is the home of somebody who knows Samovar.
+func welcomedHome(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()
 	state := filepath.Join(home, "data", "state")
 	require.NoError(t, os.MkdirAll(state, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(state, "welcomed"), nil, 0o600))
+	return home
+}
+
+// welcomed starts the whole desktop app, menu bar and window, for somebody who knows it.
+func welcomed(t *testing.T, s *screen.Screen) *app {
+	t.Helper()
 	env := map[string]string{"LANG": "en_US.UTF-8", "GTK_THEME": "Adwaita"}
 	maps.Copy(env, s.Env())
-	return launch(t, s.Bus, setup{program: desktopProgram(t), home: home, env: env})
+	return launch(t, s.Bus, setup{program: desktopProgram(t), home: welcomedHome(t), env: env})
 }
 
 // TestTheMenuAndItsWindow is the whole app: the menu opens the window, once; killing the
