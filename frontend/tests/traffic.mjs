@@ -42,7 +42,7 @@ export async function traffic(base, seconds, signal, { crowd = 0, pause = 300 } 
     const messages = [{ role: 'system', content: common }];
     for (let turn = 0; Date.now() < until && !signal?.aborted; turn++) {
       messages.push({ role: 'user', content: `Turn ${turn}: ${topic}? ` + 'Think about it. '.repeat(5 + ((i * 7) % 20)) });
-      if (turn % 5 === 4) messages[1] = { role: 'user', content: `Turn 0, but another one (${turn}): ${topic}?` };
+      if (turn % 5 === 1) messages[1] = { role: 'user', content: `Turn 0, but another one (${turn}): ${topic}?` };
       const anthropic = i % 3 === 2;
       const text = await ask(
         anthropic ? '/v1/messages' : '/v1/chat/completions',
