@@ -68,8 +68,17 @@ func (m *menuBarRun) Use(ctx context.Context, model string) error {
 	if using := o.fleet.Status().Model.ID; using == model {
 		return nil
 	}
-	if _, err := o.desk.setNow("model", before); err != nil {
+	stronger, _, err := o.desk.describe()
+	if err == nil {
+		_, err = o.desk.setNow("model", before)
+	}
+	if err != nil {
 		return err
+	}
+	for _, name := range []string{"model", "shape"} {
+		if v := stronger[name]; v.Text != "" && v.Text != value {
+			return &tray.Advice{Problem: tray.Problem{Text: fmt.Sprintf("The model is set by %s.", v.Origin), Hint: "Leave that out to choose one here."}}
+		}
 	}
 	return &tray.Advice{Problem: tray.Problem{Text: fmt.Sprintf("The model %s cannot be used now.", model), Hint: "The log says why."}}
 }

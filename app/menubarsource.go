@@ -89,7 +89,7 @@ func speedOf(windows []latency.Window) (s tray.Speed) {
 
 // whyBroken makes an error something to read and something to do.
 func whyBroken(err error) tray.Problem {
-	text, hint, _ := strings.Cut(strings.ReplaceAll(err.Error(), "\n", "; "), "; ")
+	text, hint, _ := strings.Cut(strings.ReplaceAll(sentenceOf(err), "\n", "; "), "; ")
 	var address *listen.Error
 	var wrong usageError
 	switch {

@@ -253,6 +253,18 @@ func TestAnotherModelIsChosen(t *testing.T) {
 	require.Contains(t, string(written), other)
 	a.click("guide")
 	a.awaitEntry("Ready · guide")
+	a.click("Quit Samovar")
+	require.Zero(t, a.ends())
+
+	// What a flag or variable says is stronger than what is chosen here.
+	a = inPanel(t, setup{home: home, env: map[string]string{"SAMOVAR_MODELS": other}, args: []string{"--model", "guide"}})
+	a.awaitEntry("Ready · guide")
+	a.click("other_model")
+	a.awaitEntry("⚠ The model is set by --model")
+	require.True(t, a.has("Ready · guide"))
+	written, err = os.ReadFile(filepath.Join(a.dataDir(), "settings.toml"))
+	require.NoError(t, err)
+	require.NotContains(t, string(written), other)
 }
 
 // endless is more tokens than any answer here has time for.
