@@ -192,7 +192,7 @@ func TestADayOfTheWindow(t *testing.T) {
 	s.AwaitText("Ready")
 	s.AwaitText(server.base())
 	require.Equal(t, "#F4F5F7", s.Pixel(window.X+176, window.Y+window.Height/2), "it is light")
-	s.Click(window.X+60, window.Y+window.Height-100) // nothing is selected any more
+	s.Unselect()
 	s.Picture(pictures, "window-light")
 
 	// Every page by its shortcut.
@@ -307,5 +307,6 @@ func (a *app) exports(s *screen.Screen, hear *screen.Reader, server *app) {
 	info, err := os.Stat(file)
 	require.NoError(a.t, err)
 	require.NotZero(a.t, info.Size())
+	s.Unselect()
 	s.Picture(pictures, "window-agents")
 }

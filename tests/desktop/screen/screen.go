@@ -32,6 +32,7 @@ type Screen struct {
 	t       testing.TB
 	display string
 	runtime string
+	clicks  int
 }
 
 // Start opens a display that ends with the test.
@@ -175,12 +176,6 @@ func (s *Screen) Maximise(w Window) {
 // Minimise puts a window out of sight.
 func (s *Screen) Minimise(w Window) { s.t.Helper(); s.do("xdotool", "windowminimize", w.ID) }
 
-// Click clicks at a place of the screen.
-func (s *Screen) Click(x, y int) {
-	s.t.Helper()
-	s.do("xdotool", "mousemove", strconv.Itoa(x), strconv.Itoa(y), "click", "1")
-}
-
 // TypeInPage types a text where the cursor is.
 func (s *Screen) TypeInPage(text string) { s.t.Helper(); s.do("xdotool", "type", "--delay", "5", text) }
 
@@ -190,10 +185,10 @@ func (s *Screen) Keys(keys ...string) {
 	s.do("xdotool", append([]string{"key", "--clearmodifiers"}, keys...)...)
 }
 
-// Text is all the text of the page in the window that has the keys: selected, as a person
-// would copy it.
+// Text is all the text of the page in the window: selected, as a person would copy it.
 func (s *Screen) Text() string {
 	s.t.Helper()
+	s.Unselect() // what is selected already is not told anew
 	s.Keys("ctrl+a")
 	out, err := s.Command("xclip", "-out", "-selection", "primary").Output()
 	if err != nil { // nothing is selected yet
@@ -202,10 +197,21 @@ func (s *Screen) Text() string {
 	return string(out)
 }
 
+// Unselect clicks where the dashboard has nothing, low in its rail; not where it clicked
+// last, since two clicks on one spot select a word.
+func (s *Screen) Unselect() {
+	s.t.Helper()
+	if all := s.Windows(); len(all) == 1 {
+		s.clicks++
+		w := all[0]
+		s.do("xdotool", "mousemove", strconv.Itoa(w.X+40+20*(s.clicks%5)), strconv.Itoa(w.Y+w.Height-100), "click", "1")
+	}
+}
+
 // AwaitText waits until the page says something.
 func (s *Screen) AwaitText(text string) {
 	s.t.Helper()
-	s.await("the page says "+text, func() bool { return strings.Contains(s.Text(), text) })
+	require.Eventually(s.t, func() bool { return strings.Contains(s.Text(), text) }, patience, 20*look, "the page says "+text)
 }
 
 // Copied is what the clipboard holds.
