@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"samovar/tests/desktop/screen"
+	"samovar/tests/desktop/statusnotifier"
 )
 
 // record is the instance's, as the window reads it.
@@ -191,4 +192,20 @@ func TestAWindowWithoutADisplay(t *testing.T) {
 	require.Equal(t, 5, w.gone())
 	require.Contains(t, w.log.String(), "there is no display to show a window on")
 	require.Contains(t, w.log.String(), "in a browser")
+}
+
+// TestQuittingTakesTheWindowAlong: nothing is left, of WebKit's processes either.
+func TestQuittingTakesTheWindowAlong(t *testing.T) {
+	s := screen.Start(t)
+	host := statusnotifier.NewHost(t, s.Bus)
+	a := welcomed(t, s)
+	a.item = host.Item(t)
+	a.awaitEntry("Ready · guide")
+	a.click("Open dashboard")
+	a.awaitPage(1)
+	all := descendants(a.cmd.Process.Pid)
+	a.click("Quit Samovar")
+	require.Zero(t, a.ends())
+	a.awaitGone(all)
+	s.AwaitNoWindow()
 }
