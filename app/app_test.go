@@ -60,7 +60,8 @@ func TestExitCodes(t *testing.T) {
 	require.Equal(t, exitAddress, exitCode(wrapped(&listen.Error{})))
 	require.Equal(t, exitLocked, exitCode(errors.Join(&paths.HeldError{}, nil)))
 	require.Equal(t, exitFailed, exitCode(fs.ErrNotExist))
-	for _, code := range []int{exitOK, exitFailed, exitUsage, exitAddress, exitLocked} {
+	require.Equal(t, exitWindow, exitCode(wrapped(noWindowError{})))
+	for _, code := range []int{exitOK, exitFailed, exitUsage, exitAddress, exitLocked, exitWindow} {
 		require.Contains(t, exitHelp, fmt.Sprint(code, " "))
 	}
 }

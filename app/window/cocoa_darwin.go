@@ -11,8 +11,9 @@ import "C"
 
 // Wails uses a class of UniformTypeIdentifiers without linking it, hence the flag.
 
-// prepare has nothing to do: Wails starts the toolkit, and there is always a display.
-func prepare() bool { return true }
+// prepare has nothing to do: Wails starts the toolkit, there is always a display, and
+// WebKit's files belong where macOS has them for each app.
+func prepare(string) bool { return true }
 
 // dark says whether the desktop is.
 func dark() bool { return C.samovar_dark() != 0 }

@@ -26,7 +26,35 @@ static void use_language(void) {
 	}
 }
 
-int samovar_gtk_init(void) {
+// GLib reads where files belong once, and WebKit asks GLib: its caches would lie among our
+// models otherwise, whatever folder we were told to use. The variables themselves stay as
+// they are, for processes that are started from here. Themes of the user's are still found.
+static void keep_files(const char *dir) {
+	const char *names[] = {"XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_DATA_DIRS"};
+	char *before[3];
+	for (int i = 0; i < 3; i++)
+		before[i] = g_strdup(g_getenv(names[i]));
+	char *home = before[0] && *before[0] ? g_strdup(before[0]) : g_build_filename(g_get_home_dir(), ".local", "share", NULL);
+	char *dirs = g_strconcat(home, ":", before[2] && *before[2] ? before[2] : "/usr/local/share:/usr/share", NULL);
+	g_setenv(names[0], dir, TRUE);
+	g_setenv(names[1], dir, TRUE);
+	g_setenv(names[2], dirs, TRUE);
+	g_get_user_data_dir();
+	g_get_user_cache_dir();
+	g_get_system_data_dirs();
+	for (int i = 0; i < 3; i++) {
+		if (before[i])
+			g_setenv(names[i], before[i], TRUE);
+		else
+			g_unsetenv(names[i]);
+		g_free(before[i]);
+	}
+	g_free(dirs);
+	g_free(home);
+}
+
+int samovar_gtk_init(const char *dir) {
+	keep_files(dir);
 	use_language();
 	return gtk_init_check(NULL, NULL);
 }

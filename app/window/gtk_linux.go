@@ -4,6 +4,7 @@ package window
 
 /*
 #cgo pkg-config: gtk+-3.0 webkit2gtk-4.1
+#include <stdlib.h>
 #include "gtk_linux.h"
 */
 import "C"
@@ -11,6 +12,7 @@ import "C"
 import (
 	"os"
 	"sync/atomic"
+	"unsafe"
 )
 
 // shown is the window that the callbacks from C are about: a process has one.
@@ -19,13 +21,16 @@ var shown atomic.Pointer[glass]
 // terminatedByAPI is WebKit's reason for a page that we ended ourselves.
 const terminatedByAPI = 2
 
-// prepare starts the toolkit on this thread; it returns false where there is no display.
-func prepare() bool {
+// prepare starts the toolkit on this thread, with a folder for its files; it returns false
+// where there is no display.
+func prepare(dir string) bool {
 	// As Wails does, which comes later.
 	if session := os.Getenv("XDG_SESSION_TYPE"); os.Getenv("GDK_BACKEND") == "" && (session == "" || session == "unspecified" || session == "x11") {
 		os.Setenv("GDK_BACKEND", "x11")
 	}
-	return C.samovar_gtk_init() != 0
+	files := C.CString(dir)
+	defer C.free(unsafe.Pointer(files))
+	return C.samovar_gtk_init(files) != 0
 }
 
 // dark says whether the desktop is.

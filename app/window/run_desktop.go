@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer only.release()
-	if !prepare() {
+	if !prepare(filepath.Join(filepath.Dir(o.Record), "webkit")) {
 		return ErrNoWindow
 	}
 	g := &glass{session: s, options: o, only: only, ready: make(chan struct{})}

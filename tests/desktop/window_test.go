@@ -242,6 +242,12 @@ func TestADayOfTheWindow(t *testing.T) {
 	hear.Await("Logs – Samovar")
 	w.signal(syscall.SIGTERM)
 	require.Zero(t, w.gone())
+
+	// Everything is in the data folder, WebKit's own files, too.
+	for _, elsewhere := range []string{".cache/samovar", ".local"} {
+		require.NoDirExists(t, filepath.Join(home, elsewhere))
+	}
+	require.DirExists(t, filepath.Join(home, "data", "state", "webkit"))
 }
 
 // same says whether a window is where another one was.
