@@ -97,7 +97,7 @@ func (s *Server) shutdown(srv *http.Server, endRequests context.CancelCauseFunc)
 	if within(s.opts.DrainTimeout, drained) == nil {
 		return
 	}
-	s.log.Warn("ending the answers that still run", "drain_timeout", s.opts.DrainTimeout)
+	s.log.Warn("ending the answers that still run", "drain_timeout", s.opts.DrainTimeout, "hurried", s.hurried.Err() != nil)
 	endRequests(errStopping)
 	if within(lastWords, srv.Shutdown) != nil {
 		srv.Close()

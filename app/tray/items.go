@@ -57,6 +57,10 @@ func head(s Snapshot) []Item {
 	problem.Hidden = problem.Tooltip == ""
 	mend := Item{Key: "problem.hint", Title: clean(p.Hint, longest), Tooltip: clean(p.Hint, longestTip), Order: details}
 	mend.Hidden = mend.Title == ""
+	// Once is enough: the status may have said it all, and the hint can be clicked, too.
+	if said := strings.TrimSuffix(clean(p.Text, longest), "."); "Failed: "+said == StatusLine(s) {
+		problem.Hidden = !mend.Hidden
+	}
 	problem.Disabled, mend.Disabled = details == Order{}, details == Order{}
 	power := Item{Key: "power", Title: "Stop", Order: Order{Verb: Stop}, Disabled: s.Quitting}
 	switch {

@@ -77,7 +77,7 @@ func TestStates(t *testing.T) {
 		"crashed":           {of(crashed), IconAttention, "Starting again · 42 % · qwen3-4b", "Stop", "⚠ The engine died and is started again: killed.", "Nothing is lost."},
 		"disk full":         {of(full), IconAttention, "Ready · qwen3-4b", "Stop", "⚠ Conversations are not saved. The disk has 10 MB left.", "Open Samovar to see what takes the space."},
 		"odd answers":       {of(odd), IconAttention, "Ready · qwen3-4b", "Stop", "⚠ Answers are empty.", ""},
-		"nothing served":    {Snapshot{Broken: Problem{"the port is taken", "Stop it."}}, IconAttention, "Failed: the port is taken", "Try again", "⚠ the port is taken", "Stop it."},
+		"nothing served":    {Snapshot{Broken: Problem{"the port is taken", "Stop it."}}, IconAttention, "Failed: the port is taken", "Try again", "", "Stop it."},
 		"quitting":          {quitting(of(busy(m, 2, 0)), 2), IconBusy, "Quitting · 2 requests are finishing", "Stop", "", ""},
 		"quitting, saving":  {quitting(of(status(m, infer.StateDraining)), 0), IconBusy, "Quitting · saving", "Stop", "", ""},
 	} {
