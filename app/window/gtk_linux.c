@@ -75,6 +75,19 @@ int samovar_dark(void) {
 	return dark;
 }
 
+void samovar_prefer_dark(int dark) {
+	GtkSettings *settings = gtk_settings_get_default();
+	if (settings)
+		g_object_set(settings, "gtk-application-prefer-dark-theme", dark ? TRUE : FALSE, NULL);
+}
+
+static gboolean prefer_dark(gpointer dark) {
+	samovar_prefer_dark(GPOINTER_TO_INT(dark));
+	return G_SOURCE_REMOVE;
+}
+
+void samovar_prefer_dark_later(int dark) { g_idle_add(prefer_dark, GINT_TO_POINTER(dark)); }
+
 static void find(GtkWidget *widget, gpointer found) {
 	if (WEBKIT_IS_WEB_VIEW(widget))
 		*(WebKitWebView **)found = WEBKIT_WEB_VIEW(widget);

@@ -10,6 +10,7 @@ package window
 import "C"
 
 import (
+	"context"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -30,7 +31,32 @@ func prepare(dir string) bool {
 	}
 	files := C.CString(dir)
 	defer C.free(unsafe.Pointer(files))
-	return C.samovar_gtk_init(files) != 0
+	if C.samovar_gtk_init(files) == 0 {
+		return false
+	}
+	if os.Getenv("GTK_THEME") == "" { // else it is somebody's wish
+		followDesktop()
+	}
+	return true
+}
+
+// followDesktop has the window be dark when the desktop is, from before there is one.
+func followDesktop() {
+	s, err := openScheme(context.Background())
+	if err != nil {
+		return // nothing tells; the theme does
+	}
+	if dark, ok := s.dark(context.Background()); ok {
+		C.samovar_prefer_dark(cBool(dark))
+	}
+	go s.watch(func(dark bool) { C.samovar_prefer_dark_later(cBool(dark)) }) // for as long as the process
+}
+
+func cBool(yes bool) C.int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // dark says whether the desktop is.

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
 	"github.com/stretchr/testify/require"
 
 	"samovar/tests/desktop/screen"
@@ -208,4 +210,36 @@ func TestQuittingTakesTheWindowAlong(t *testing.T) {
 	require.Zero(t, a.ends())
 	a.awaitGone(all)
 	s.AwaitNoWindow()
+}
+
+// portal tells what a desktop's colours are, as GNOME and KDE do.
+type portal struct{ scheme atomic.Uint32 }
+
+func (p *portal) Read(_, _ string) (dbus.Variant, *dbus.Error) {
+	return dbus.MakeVariant(dbus.MakeVariant(p.scheme.Load())), nil
+}
+
+// TestAWindowFollowsTheDesktop, from before its first picture and while it is open.
+func TestAWindowFollowsTheDesktop(t *testing.T) {
+	const path, settings = "/org/freedesktop/portal/desktop", "org.freedesktop.portal.Settings"
+	s := screen.Start(t)
+	conn, err := dbus.Connect(s.Bus.Address)
+	require.NoError(t, err)
+	defer conn.Close()
+	desktop := &portal{}
+	desktop.scheme.Store(1)
+	require.NoError(t, conn.Export(desktop, path, settings))
+	_, err = conn.RequestName("org.freedesktop.portal.Desktop", dbus.NameFlagDoNotQueue)
+	require.NoError(t, err)
+
+	home := t.TempDir()
+	served(t, home)
+	w := openWindow(t, s, home, setup{env: map[string]string{"GTK_THEME": ""}})
+	window := s.AwaitWindow()
+	at := func() string { return s.Pixel(window.X+176, window.Y+window.Height/2) }
+	w.awaitPage(1)
+	require.Equal(t, "#121417", at())
+	require.NoError(t, conn.Emit(path, settings+".SettingChanged", "org.freedesktop.appearance", "color-scheme", dbus.MakeVariant(uint32(2))))
+	s.Await("it is light", func() bool { return at() == "#F4F5F7" })
+	s.Picture(pictures, "window-followed")
 }
