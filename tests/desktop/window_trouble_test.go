@@ -168,7 +168,8 @@ func TestAWindowInTheDark(t *testing.T) {
 	require.Equal(t, "#121417", at(), "it flashes")
 	w.awaitPage(1)
 	require.Equal(t, "#121417", at())
-	w.awaitLog("server=live")
+	s.AwaitText("Ready")
+	s.Unselect()
 	s.Picture(pictures, "window-dark")
 }
 

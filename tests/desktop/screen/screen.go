@@ -211,7 +211,13 @@ func (s *Screen) Unselect() {
 // AwaitText waits until the page says something.
 func (s *Screen) AwaitText(text string) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return strings.Contains(s.Text(), text) }, patience, 20*look, "the page says "+text)
+	var said string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * look) {
+		if said = s.Text(); strings.Contains(said, text) {
+			return
+		}
+	}
+	require.Fail(s.t, "the page doesn't say "+text, said)
 }
 
 // Copied is what the clipboard holds.
