@@ -81,7 +81,7 @@ type pulse struct {
 
 // New returns a Controller. Until SetCapacity it takes the worker for one sequence.
 func New(cfg Config) *Controller {
-	c := &Controller{cfg: cfg, byID: map[string]*outstanding{}, lengths: newLengths(), sheds: map[infer.ShedReason]uint64{}}
+	c := &Controller{cfg: cfg, ledger: ledger{returns: newReturns()}, byID: map[string]*outstanding{}, lengths: newLengths(), sheds: map[infer.ShedReason]uint64{}}
 	c.SetCapacity(Capacity{Sequences: 1, Cells: 1})
 	return c
 }
@@ -98,7 +98,7 @@ func (c *Controller) Arrive(now time.Time, r Request) *infer.Error {
 	c.ledger.expire(now)
 	returned := c.ledger.find(r.Key, now)
 	if returned >= 0 {
-		c.ledger.remove(returned)
+		c.ledger.kept(returned)
 	}
 	refused := c.judge(now, r, returned >= 0)
 	if refused != nil {
@@ -106,7 +106,7 @@ func (c *Controller) Arrive(now time.Time, r Request) *infer.Error {
 		return refused
 	}
 	if i := c.ledger.known(r); i >= 0 {
-		c.ledger.remove(i) // it came early, and there was room
+		c.ledger.kept(i) // it came early, and there was room
 	}
 	o := &outstanding{Request: r}
 	c.requests = append(c.requests, o)

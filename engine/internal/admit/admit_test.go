@@ -206,3 +206,37 @@ func TestWaitsOfThoseThatAreThere(t *testing.T) {
 	require.InDelta(t, 0.5, waits["busy 1"].Seconds(), 0.1)
 	require.Empty(t, New(Config{}).Waits(epoch))
 }
+
+// Somebody who asks for more and more, and never comes when told to, is not kept the room
+// of others: soon after it has gone, whoever comes is served.
+func TestWhoNeverComesBackHoldsNobodyUp(t *testing.T) {
+	for _, agent := range []string{"", "hammer"} {
+		c := busy(t, Config{MaxRequests: 100, MaxWait: 10 * time.Second}, 10)
+		now := epoch
+		longest := time.Duration(0)
+		for i := range 600 {
+			now = now.Add(50 * time.Millisecond)
+			r := request(fmt.Sprint("hammer ", i))
+			r.Agent = agent
+			if e := c.Arrive(now, r); e != nil {
+				longest = max(longest, e.RetryAfter)
+			}
+		}
+		for c.Outstanding() > 0 {
+			c.Ended(c.requests[0].ID, infer.Usage{PromptTokens: 1, CompletionTokens: 100})
+		}
+		require.Greater(t, longest, time.Minute, "so much was promised")
+		// What was promised takes longer than was thought, so that there is no room for more.
+		c.SetCapacity(Capacity{Sequences: 1, Cells: 10_000, ContextTokens: 1000, DecodeStep: 20 * time.Millisecond, PrefillRow: 1})
+		served := time.Time{}
+		for i := 0; served.IsZero(); i++ {
+			now = now.Add(time.Second)
+			r := request(fmt.Sprint("newcomer ", i))
+			r.Agent = fmt.Sprint("somebody ", i)
+			if c.Arrive(now, r) == nil {
+				served = now
+			}
+			require.Less(t, i, 60, "an idle server turns everybody away")
+		}
+	}
+}

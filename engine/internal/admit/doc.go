@@ -18,5 +18,6 @@
 // would still find room. The moment is chosen so that the wait then is well below
 // the limit, which leaves room for errors of the forecast. Who returns is known by
 // what it asks for (Request.Key). A promise that nobody comes for is forgotten
-// after a few seconds.
+// after a few seconds, and of an agent's other promises only as large a share counts from
+// then on as it comes for.
 package admit

@@ -54,7 +54,8 @@ func (c *Controller) judge(now time.Time, r Request, returned bool) *infer.Error
 	me := c.item(&outstanding{Request: r})
 	items := append(c.present(), me)
 	own := len(items) - 1
-	items = append(items, c.promised(now)...)
+	likely := c.ledger.likely()
+	items = append(items, promised(now, likely)...)
 	fates := forecast(items, c.capacity, &c.costs, c.start(now), c.pulse.ahead)
 	wait := fates[own].bound
 	switch {
@@ -67,7 +68,7 @@ func (c *Controller) judge(now time.Time, r Request, returned bool) *infer.Error
 	case returned:
 		return nil
 	}
-	for i, p := range c.ledger.promises {
+	for i, p := range likely {
 		then := fates[own+1+i]
 		switch {
 		case then.bound-items[own+1+i].join > p.target:
@@ -82,10 +83,10 @@ func (c *Controller) judge(now time.Time, r Request, returned bool) *infer.Error
 // promisedCount is how many requests may be outstanding when a promised one comes.
 func (c *Controller) promisedCount() int { return max(1, int(kept*float64(c.cfg.MaxRequests))) }
 
-// promised returns the ledger as the forecast wants it.
-func (c *Controller) promised(now time.Time) []item {
-	items := make([]item, len(c.ledger.promises))
-	for i, p := range c.ledger.promises {
+// promised returns promises as the forecast wants them.
+func promised(now time.Time, promises []promise) []item {
+	items := make([]item, len(promises))
+	for i, p := range promises {
 		items[i] = item{join: since(now, p.due), rows: p.rows, steps: p.steps, cells: p.cells}
 	}
 	return items
@@ -100,7 +101,7 @@ func (c *Controller) shed(now time.Time, r Request, me item, why infer.ShedReaso
 	} else {
 		after = wholeSeconds(c.room(now, me, target))
 		if len(c.ledger.promises) < maxPromises*c.cfg.MaxRequests {
-			c.ledger.add(promise{key: r.Key, due: now.Add(after), rows: me.rows, steps: me.steps, cells: me.cells, target: target})
+			c.ledger.add(promise{key: r.Key, agent: r.Agent, due: now.Add(after), rows: me.rows, steps: me.steps, cells: me.cells, target: target})
 		}
 	}
 	e := &infer.Error{Code: infer.CodeOverloaded, Shed: why, RetryAfter: after,
@@ -108,7 +109,7 @@ func (c *Controller) shed(now time.Time, r Request, me item, why infer.ShedReaso
 	switch {
 	case why == infer.ShedQueueFull:
 		e.Message = fmt.Sprintf("%d requests are running, waiting or expected already; at most %d may be.",
-			len(c.requests)+len(c.ledger.promises), c.cfg.MaxRequests)
+			len(c.requests)+len(c.ledger.likely()), c.cfg.MaxRequests)
 	case why == infer.ShedDeadline:
 		e.Message = fmt.Sprintf("The request would wait about %.0f s for its turn, but its client only %.1f s.", math.Ceil(wait), lim.patience)
 	case wait > lim.wait:
@@ -122,7 +123,7 @@ func (c *Controller) shed(now time.Time, r Request, me item, why infer.ShedReaso
 // room is when a request that comes last of all, those promised included, waits no
 // longer than target and is in no larger company than allowed.
 func (c *Controller) room(now time.Time, me item, target seconds) seconds {
-	items := append(c.present(), c.promised(now)...)
+	items := append(c.present(), promised(now, c.ledger.likely())...)
 	last := 0.0
 	if n := len(items); n > 0 {
 		last = items[n-1].join
