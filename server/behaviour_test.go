@@ -89,6 +89,11 @@ func TestClientGoneCancelsTheGeneration(t *testing.T) {
 			<-st.ctx.Done()
 			<-st.closed
 			<-gone
+			require.Eventually(t, func() bool {
+				r := records(t, base)[0]
+				require.NotContains(t, r, "error", "it was told to nobody")
+				return r["outcome"] == "client_gone"
+			}, 10*time.Second, time.Millisecond)
 		}
 	}
 }

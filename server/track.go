@@ -65,7 +65,9 @@ func (s *Server) finish(c echo.Context, t *tracked, err error) {
 	case f.status < http.StatusInternalServerError:
 		outcome = latency.Refused
 	}
-	t.Explain(publicText(f.err))
+	if outcome != latency.ClientGone { // who was told nothing
+		t.Explain(publicText(f.err))
+	}
 	t.Finish(outcome, f.status, shed, nil, now)
 }
 

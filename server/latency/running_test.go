@@ -97,3 +97,10 @@ func TestTheOldestThatRunComeFirst(t *testing.T) {
 	require.Equal(t, "8", records[0].ID)
 	require.Equal(t, "6", records[2].ID)
 }
+
+// Before there was any request there is a list, without any.
+func TestNoRequestsAreNone(t *testing.T) {
+	tr, _ := track()
+	require.NotNil(t, tr.Records(9))
+	require.Empty(t, tr.Records(9))
+}

@@ -93,7 +93,8 @@ func (t *Tracker) forget(r *Request) {
 func (t *Tracker) Records(limit int) []Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	records := slices.Clone(t.recent)
+	records := make([]Record, 0, len(t.recent)+len(t.running))
+	records = append(records, t.recent...)
 	for r := range t.running {
 		records = append(records, r.view())
 	}
