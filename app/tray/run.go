@@ -60,7 +60,9 @@ const appName = "Samovar"
 // native is the real bar.
 type native struct{}
 
-func (native) setIcon(i Icon) { systray.SetTemplateIcon(picture(i, true), picture(i, false)) }
+func (native) setIcon(i Icon) {
+	quietly(func() { systray.SetTemplateIcon(picture(i, true), picture(i, false)) })
+}
 
 func (native) setTitle(text string) {
 	if runtime.GOOS != "darwin" && text != "" {

@@ -87,6 +87,22 @@ func TestTheEndOfTheDesktopEndsIt(t *testing.T) {
 	require.Zero(t, a.ends())
 }
 
+// What runs then may finish, and nobody is there any more to see the icon change.
+func TestTheEndOfTheDesktopLetsAnswersFinish(t *testing.T) {
+	t.Parallel()
+	bus := statusnotifier.StartBus(t)
+	host := statusnotifier.NewHost(t, bus)
+	a := launch(t, bus, setup{args: []string{"--shape", "tiny"}})
+	a.item = host.Item(t)
+	a.awaitEntry("Ready · shape-tiny")
+	resp := a.ask(endless, true)
+	a.awaitIcon("busy")
+	bus.Stop()
+	_, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Zero(t, a.ends())
+}
+
 func TestAPortThatIsTaken(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
