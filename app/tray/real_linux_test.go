@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fyne.io/systray"
+	"github.com/godbus/dbus/v5"
 	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -56,6 +57,18 @@ func TestTenThousandRealUpdates(t *testing.T) {
 			t.Errorf("the process has grown from %d to %d bytes", before, after)
 		}
 		done <- grown
+		// The desktop goes, which is seen by and by only; until then the menu is kept up to date.
+		shared, err := dbus.SessionBus()
+		if err != nil {
+			t.Error(err)
+		}
+		_ = bus.Process.Kill()
+		<-shared.Context().Done()
+		for _, icon := range []Icon{IconBusy, IconStopped} {
+			native{}.setIcon(icon)
+			native{}.setTitle("gone")
+			native{}.setTooltip("gone")
+		}
 		systray.Quit()
 	}()
 	systray.Run(func() { close(ready) }, func() {})
