@@ -14,7 +14,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # checkout whose owner git doesn't trust.
 GOFLAGS_OURS := -buildvcs=false
 LDFLAGS      := -s -w -X samovar/engine/internal/wire.BuildVersion=$(VERSION)
-# Passed to `samovar serve` by `make run`, e.g. make run ARGS='--model guide'
+# Passed to samovar by `make run`, e.g. make run ARGS='--model guide'
 ARGS ?=
 
 ENGINE := build/engine
@@ -119,8 +119,16 @@ libs: setup
 	@mkdir -p bin
 	@$(GO) run $(GOFLAGS_OURS) ./$(ENGINE)/stage -dir $(ENGINE) -into bin/lib host
 
-run: build ## Set up, build and serve on 127.0.0.1:7266
-	@exec bin/samovar serve $(ARGS)
+# The menu bar where there is a display and what its window is built with (see
+# desktop-deps), else without one.
+run: ## Set up, build and start: in the menu bar where there is a display; serves on 127.0.0.1:7266
+	@if [ "$$(uname -s)" = Darwin ]; then \
+	  $(MAKE) --no-print-directory app && exec bin/app/Samovar.app/Contents/MacOS/samovar $(ARGS); \
+	elif [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && pkg-config --exists gtk+-3.0 webkit2gtk-4.1 2>/dev/null; then \
+	  $(MAKE) --no-print-directory app && exec bin/app/samovar/samovar $(ARGS); \
+	else \
+	  $(MAKE) --no-print-directory build && exec bin/samovar serve $(ARGS); \
+	fi
 
 # Debian's Chromium, for the dashboard's tests.
 browser: ## Install a browser to test the dashboard in (Debian, as root)
