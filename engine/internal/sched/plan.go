@@ -37,7 +37,7 @@ type Limits struct {
 type Cost struct {
 	// Decode is a step's time with decode rows only.
 	Decode time.Duration
-	// PrefillRow is the time of one prefill row in a step of its own, MixedRow what
+	// PrefillRow is the time of one prefill row in a large step of its own, MixedRow what
 	// it adds to a step in which others decode: smaller chunks, and slower kernels.
 	PrefillRow, MixedRow time.Duration
 }
@@ -173,20 +173,30 @@ func (m *Meter) Observe(s Step, d time.Duration) {
 	prefill := s.Rows() - len(s.Decode)
 	switch {
 	case prefill == 0 && len(s.Decode) > 0:
-		m.cost.Decode = blend(m.cost.Decode, d)
+		m.cost.Decode = blend(m.cost.Decode, d, fullRows)
 	case prefill > 0:
 		if len(s.Decode) == 0 {
-			m.cost.PrefillRow = blend(m.cost.PrefillRow, d/time.Duration(prefill))
+			if prefill >= wholeRows {
+				m.cost.PrefillRow = blend(m.cost.PrefillRow, d/time.Duration(prefill), prefill)
+			}
 		} else if d -= m.cost.Decode; d > 0 {
-			m.cost.MixedRow = blend(m.cost.MixedRow, d/time.Duration(prefill))
+			m.cost.MixedRow = blend(m.cost.MixedRow, d/time.Duration(prefill), fullRows)
 		}
 	}
 }
 
-// blend is an exponential mean that follows a change within about ten steps.
-func blend(old, sample time.Duration) time.Duration {
+// What a row of a prompt costs is told by steps of at least wholeRows: fewer cost mostly
+// what any step does, and would make a prompt's tokens look many times dearer than they
+// are (ENGINE.md §4). From fullRows on a step counts in full.
+const (
+	wholeRows = 64
+	fullRows  = 256
+)
+
+// blend is an exponential mean that follows a change within about ten steps of full size.
+func blend(old, sample time.Duration, rows int) time.Duration {
 	if old == 0 {
 		return sample
 	}
-	return old + (sample-old)/4
+	return old + (sample-old)*time.Duration(min(rows, fullRows))/(4*fullRows)
 }

@@ -205,3 +205,19 @@ func TestMeterLearnsBothCosts(t *testing.T) {
 	m.Observe(Step{}, time.Second)
 	require.InDelta(t, 40*time.Millisecond, m.Cost().Decode, float64(time.Millisecond))
 }
+
+// The last rows of prompts whose beginnings are reused cost a whole step each, which says
+// nothing about what those beginnings would cost.
+func TestShortStepsDoNotTellWhatPromptsCost(t *testing.T) {
+	var m Meter
+	m.Observe(Step{Prefill: []Chunk{{3, 1}}}, 25*time.Millisecond)
+	require.Zero(t, m.Cost().PrefillRow, "it is not known yet")
+	for range 20 {
+		m.Observe(Step{Prefill: []Chunk{{3, 512}}}, 512*3*time.Millisecond)
+		m.Observe(Step{Prefill: []Chunk{{3, 1}}}, 25*time.Millisecond)
+		m.Observe(Step{Prefill: []Chunk{{3, 40}}}, 320*time.Millisecond)
+	}
+	require.Equal(t, 3*time.Millisecond, m.Cost().PrefillRow)
+	m.Observe(Step{Prefill: []Chunk{{3, 64}}}, 64*7*time.Millisecond)
+	require.InDelta(t, 3.25*float64(time.Millisecond), m.Cost().PrefillRow, float64(10*time.Microsecond))
+}
