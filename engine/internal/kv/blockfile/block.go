@@ -165,6 +165,11 @@ func (b Block) check() string {
 		if len(d.Logits) == 0 || len(d.Logits) > MaxLogits {
 			return fmt.Sprintf("a digest of %d logits", len(d.Logits))
 		}
+		for i, l := range d.Logits[1:] {
+			if !(l.Value <= d.Logits[i].Value) { // nor is it a number
+				return fmt.Sprintf("a digest that has %g after %g", l.Value, d.Logits[i].Value)
+			}
+		}
 		last = d.After
 	}
 	for _, t := range b.Tokens {

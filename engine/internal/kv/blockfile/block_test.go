@@ -3,6 +3,7 @@ package blockfile
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -27,7 +28,10 @@ func examples() []Block {
 		Digests: []Digest{{After: 3, Logits: []Logit{{1, 2}}}, {After: BlockTokens, Logits: []Logit{{7, 3.5}, {9, -1}}}}, Payload: []byte("keys and values")}
 	behind := Block{Position: BlockTokens, Fingerprint: root, Parent: first.ID(), Payload: []byte("more")}
 	tail, check, empty := behind, behind, behind
-	tail.Kind, tail.Tokens = KindTail, all[BlockTokens:]
+	tail.Kind, tail.Tokens, tail.Digests = KindTail, all[BlockTokens:], []Digest{{After: 7, Logits: make([]Logit, MaxLogits)}}
+	for i := range MaxLogits {
+		tail.Digests[0].Logits[i] = Logit{Token(3 * i), 20 - float32(i)/4}
+	}
 	check.Kind, check.Tokens = KindCheckpoint, all[BlockTokens:]
 	empty.Kind, empty.Tokens, empty.Digests = KindCheckpoint, []Token{}, []Digest{{After: 0, Logits: []Logit{{5, 6}}}}
 	return []Block{first, tail, check, empty}
@@ -132,6 +136,8 @@ func TestBlocksThatMakeNoSenseAreNotWritten(t *testing.T) {
 		func(b *Block) { b.Kind = 9 },
 		func(b *Block) { b.Digests[0].Logits = make([]Logit, MaxLogits+1) },
 		func(b *Block) { b.Digests[0].Logits = nil },
+		func(b *Block) { b.Digests[1].Logits[1].Value = 3.75 },
+		func(b *Block) { b.Digests[1].Logits[1].Value = float32(math.NaN()) },
 		func(b *Block) { b.Digests[0].After = 0 },
 		func(b *Block) { b.Digests[0].After = BlockTokens },
 		func(b *Block) { b.Digests[1].After = BlockTokens + 1 },
