@@ -95,6 +95,18 @@ func TestARequestThatKillsTwiceIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, "hello", text)
 }
 
+// A first token that came from what is kept says nothing of whether a request kills.
+func TestAnOpenedRequestThatKillsIsNotTriedAgain(t *testing.T) {
+	e := open(t, fakeConfig(t, "good"))
+	reach(t, e, infer.StateReady)
+	s, err := e.Generate(context.Background(), ask("poison", "open and kill"))
+	require.NoError(t, err)
+	text, _, err := collect(s)
+	require.Equal(t, "so ", text)
+	require.Equal(t, infer.CodePoison, infer.CodeOf(err))
+	require.Eventually(t, func() bool { s := e.Status(); return s.State == infer.StateReady && s.Restarts == 2 }, 20*time.Second, time.Millisecond)
+}
+
 func TestPatienceIsKeptWhileThereIsNoWorker(t *testing.T) {
 	e, streams, letGo := restarting(t, "closed")
 	ctx, cancel := context.WithCancel(context.Background())

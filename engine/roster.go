@@ -465,7 +465,7 @@ func (r *roster) output(m wire.Output) {
 		r.remove(s)
 		s.account(ev.End)
 	}
-	if s.delivered || ev.End != nil {
+	if s.delivered && !m.Opened || ev.End != nil { // what was kept says nothing of computing
 		d = r.moved(s)
 	}
 	r.mu.Unlock()

@@ -73,10 +73,12 @@ type Usage struct {
 type Anatomy struct {
 	// Queue: arrival in the engine until bound to a sequence.
 	Queue time.Duration `json:"queue_ns"`
-	// Restore: reading kept KV back into the pool. It overlaps Queue and Prefill
-	// of others, not this request's own.
+	// Restore: how long the first token waited, with a sequence bound, for what is read
+	// back from disk. That is kept KV; or, if this very prompt was asked before, only the
+	// logits after it: the KV comes back meanwhile, and the second token waits for it.
 	Restore time.Duration `json:"restore_ns"`
-	// Prefill: bound to a sequence (and restored) until the prompt was evaluated.
+	// Prefill: bound to a sequence (and restored) until the prompt was evaluated, or
+	// until it was seen that it need not be.
 	Prefill time.Duration `json:"prefill_ns"`
 	// TTFT: arrival in the engine until the first token.
 	TTFT time.Duration `json:"ttft_ns"`

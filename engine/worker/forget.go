@@ -56,6 +56,7 @@ func (l *loop) forgetAgent(q wire.Query, e agents.Entry) {
 		gone = append(gone, slices.Clone(l.pool.Sequence(seq).Tokens))
 	}
 	l.agents.Forget(e.ID)
+	l.openings.forget() // nothing says whose they are
 	others, keep := l.conversations(seqs), *l.keep
 	f := infer.Forgotten{ID: e.ID, Cells: l.pool.Used()}
 	l.drop(seqs, others)

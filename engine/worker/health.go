@@ -238,7 +238,7 @@ func (l *loop) dropReused(tokens []llama.Token, reused int, why error) (sequence
 		}
 	})
 	l.drop(seqs, nil)
-	l.openings.lru.Purge()
+	l.openings.forget()
 	return len(seqs), l.distrust(tokens, why)
 }
 

@@ -308,7 +308,6 @@ func (l *loop) keepIn(s *keptStore) {
 	}
 	l.untested = nil
 	l.keep.store, l.keep.root, l.keep.off = s.store, s.root, s.off
-	l.openings.root = s.root
 	clear(l.keep.trails)
 	if s.store != nil {
 		go l.keep.buffers.fill(blockfile.MaxHeader + blockfile.BlockTokens*(l.sizes.cellBytes+cellHead))
@@ -344,7 +343,7 @@ func (l *loop) try(s *keptStore) *keptStore {
 // fetch begins to read what is kept of a job's prompt beyond what the pool has.
 func (l *loop) fetch(j *job) {
 	if l.keep.on() && j.restore == nil {
-		l.fetchBehind(j, l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole).Tokens)
+		l.fetchBehind(j, l.lookup(j.tokens, len(j.tokens)-1).Tokens)
 	}
 }
 
@@ -407,9 +406,10 @@ func (l *loop) noteLogits(s *sequence, at, row int) error {
 }
 
 // noteEnd remembers the logits after the last token of a sequence that has ended, for
-// its tail.
+// its tail. If that is its prompt's, more of them are noted already.
 func (l *loop) noteEnd(s *sequence, row int) error {
-	if !l.keep.on() {
+	at := l.evaluated(s) - 1
+	if !l.keep.on() || at == s.promptTokens()-1 {
 		return nil
 	}
 	logits, err := l.backend.Logits(row)
@@ -419,7 +419,7 @@ func (l *loop) noteEnd(s *sequence, row int) error {
 	if !finite(logits) {
 		return llama.ErrLogits
 	}
-	l.keep.note(s.seq, l.evaluated(s)-1, digest(logits))
+	l.keep.note(s.seq, at, digest(logits))
 	return nil
 }
 

@@ -325,7 +325,7 @@ func TestKeptProperties(t *testing.T) {
 	reference := &neverLeft{never, make([][]llama.Token, agents)}
 
 	system := strings.Repeat("You are the guide of a tea house, and kind to all who ask. ", 20)
-	history := make([][]llama.Token, agents)
+	history, asked := make([][]llama.Token, agents), make([][]llama.Token, agents)
 	for i := range history {
 		text := system
 		if i%3 == 2 {
@@ -341,7 +341,7 @@ func TestKeptProperties(t *testing.T) {
 		return &keptStore{store: s, root: keptRoot}
 	}
 	measured, gaps := 0.0, []float64{0}
-	prompts, computed, raw, noisy, answers := 0, 0, 0, 0, 0
+	prompts, computed, raw, noisy, answers, opened := 0, 0, 0, 0, 0, uint64(0)
 	for life := range lives {
 		c, err := model.NewContext(llama.ContextParams{Cells: 2048, Rows: 256, Sequences: 16, Threads: 1, KVType: "f16"})
 		require.NoError(t, err)
@@ -362,6 +362,10 @@ func TestKeptProperties(t *testing.T) {
 			if len(history[agent]) > 1500 {
 				history[agent] = history[agent][:300]
 			}
+			if asked[agent] != nil && rnd.IntN(3) == 0 { // the same once more
+				history[agent] = slices.Clone(asked[agent])
+			}
+			asked[agent] = slices.Clone(history[agent])
 			id := fmt.Sprint(life, ".", turn)
 			j := makeJob(id, "", n)
 			j.tokens, j.sampling = append([]llama.Token(nil), history[agent]...), llama.SamplerParams{TopP: 1, RepeatPenalty: 1}
@@ -369,8 +373,8 @@ func TestKeptProperties(t *testing.T) {
 			r.until(id+" ends", func() bool { return r.end[id] != nil || len(r.failed) > 0 })
 			require.Empty(t, r.failed)
 			got := *rec.chosen[len(rec.chosen)-1]
-			alone := plain(t, scratch, [][]llama.Token{j.tokens}, n)[0]
-			want := reference.answer(t, agent, j.tokens, n)
+			alone := plain(t, scratch, [][]llama.Token{asked[agent]}, n)[0]
+			want := reference.answer(t, agent, asked[agent], n)
 			measured = max(measured, deviation(alone.first, digest(want.first)[:2]))
 			if gap, differs := gapAt(t, want, alone.tokens); differs {
 				raw, gaps = raw+1, append(gaps, gap)
@@ -384,6 +388,7 @@ func TestKeptProperties(t *testing.T) {
 		}
 		r.stop()
 		require.NoError(t, r.loop.broken)
+		opened += r.loop.keep.opened
 		switch life % 3 {
 		case 0: // an orderly end
 			r.loop.saveAll(time.Minute)
@@ -397,7 +402,8 @@ func TestKeptProperties(t *testing.T) {
 		require.Zero(t, r.loop.keep.disproved)
 		c.Close()
 	}
-	t.Logf("%d answers in %d lives: %d of %d prompt tokens computed, noise turned %d answers, and %d of the same prompts prefilled whole", answers, lives, computed, prompts, noisy, raw)
+	require.Greater(t, opened, uint64(answers/5), "those that were asked once more")
+	t.Logf("%d answers in %d lives, %d of them opened: %d of %d prompt tokens computed, noise turned %d answers, and %d of the same prompts prefilled whole", answers, lives, opened, computed, prompts, noisy, raw)
 	// What the same prompt's logits differ by when it is prefilled whole, which is
 	// nothing of ours, is the noise here; both of the two likeliest have it.
 	t.Logf("the largest gap that turned was %.3f sd; the kernels move a logit by up to %.3f sd", slices.Max(gaps), measured)

@@ -16,6 +16,7 @@ func (l *loop) dropCancelled(now time.Time) {
 			j.close()
 			l.ended(j.ticket)
 		case j.paused == nil && !j.deadline.IsZero() && now.After(j.deadline):
+			j.close()
 			l.refuse(j.ticket, infer.Error{Code: infer.CodeDeadline,
 				Message: fmt.Sprintf("The request waited %.1f s for its turn, longer than its client wants to wait.", now.Sub(j.arrived).Seconds()),
 				Hint:    "Try again later, or with a longer time-out."})

@@ -18,7 +18,7 @@ const (
 	// openingSize is how many of the likeliest tokens after a prompt are kept with it: as
 	// many as a request may have its sampler choose from to be answered from them.
 	openingSize = blockfile.MaxLogits
-	// openingsKept is how many prompts' are remembered, of half a kilobyte each.
+	// openingsKept is how many prompts' are remembered in memory, of half a kilobyte each.
 	openingsKept = 1024
 )
 
@@ -29,8 +29,7 @@ const (
 // on disk lie in the checksummed heads of blocks (see blockfile). KV that comes from there
 // is proven before the second token all the same.
 type openings struct {
-	root blockfile.ID
-	lru  *simplelru.LRU[blockfile.ID, []blockfile.Logit]
+	lru *simplelru.LRU[blockfile.ID, []blockfile.Logit]
 }
 
 func newOpenings() openings {
@@ -42,7 +41,7 @@ func newOpenings() openings {
 }
 
 func (o openings) id(prompt []llama.Token) blockfile.ID {
-	return blockfile.ChainID(blockfile.KindTail, o.root, prompt)
+	return blockfile.ChainID(blockfile.KindTail, blockfile.ID{}, prompt)
 }
 
 func (o openings) put(prompt []llama.Token, logits []blockfile.Logit) {
@@ -53,6 +52,9 @@ func (o openings) of(prompt []llama.Token) []blockfile.Logit {
 	logits, _ := o.lru.Get(o.id(prompt))
 	return logits
 }
+
+// forget lets go of all: that costs each prompt one token.
+func (o openings) forget() { o.lru.Purge() }
 
 // openingIn returns the logits after the first n tokens of a chain, if a block of it has
 // them.
@@ -65,8 +67,9 @@ func openingIn(b blockfile.Block, n int) []blockfile.Logit {
 	return nil
 }
 
-// unbegun says that nothing of the answer is there yet.
-func (j *job) unbegun() bool { return j.paused == nil && j.answered == 0 }
+// unbegun says that nothing of the answer is there yet, that nothing is known against
+// what its prompt reuses, and that somebody waits for it.
+func (s *sequence) unbegun() bool { return s.completed == 0 && s.over == nil && s.left.IsZero() }
 
 // covers says whether what is restored is all of a prompt of n tokens.
 func (r *restore) covers(n int) bool {
@@ -75,6 +78,35 @@ func (r *restore) covers(n int) bool {
 	}
 	last := r.pieces[len(r.pieces)-1]
 	return last.From+last.Use == n
+}
+
+// openFromMemory opens s if what follows its prompt is known, and all of its KV is in the
+// pool or on its way there.
+func (l *loop) openFromMemory(s *sequence) bool {
+	n := len(s.tokens)
+	if !s.unbegun() || l.sizes.whole || !s.restore.covers(n) && l.lookup(s.tokens, n).Tokens < n {
+		return false
+	}
+	return l.open(s, l.openings.of(s.tokens))
+}
+
+// openFromDisk opens s with what its restore brings, if it has come.
+func (l *loop) openFromDisk(s *sequence) {
+	if s.restore == nil {
+		return
+	}
+	select {
+	case opening := <-s.restore.opening:
+		if s.answered > 0 { // it is of more than the prompt, or known
+			return
+		}
+		l.openings.put(s.tokens, opening)
+		if s.unbegun() && l.open(s, opening) {
+			s.restoredIn += s.waitedFor(s.restore)
+			l.sayOpening(s)
+		}
+	default:
+	}
 }
 
 // open draws the first token of s from the logits after its prompt, as its sampler would
@@ -109,7 +141,7 @@ func (l *loop) sayOpening(s *sequence) {
 	s.count(s.said[0])
 	l.piece = l.vocab.Piece(l.piece[:0], s.last)
 	text, _, _ := s.text.Push(l.piece) // it is no stop string
-	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}, Token: s.last})
+	l.send(wire.KindOutput, wire.Output{ID: s.id, Event: infer.Event{Text: text, Tokens: 1}, Token: s.last, Opened: true})
 	l.flush()
 	l.keep.opened++
 }

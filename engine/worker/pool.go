@@ -41,6 +41,7 @@ func (l *loop) bind() {
 			return
 		}
 		l.waiting = slices.Delete(l.waiting, i, i+1)
+		l.follow() // before what is kept is brought back for both
 	}
 }
 
@@ -65,8 +66,8 @@ func (l *loop) atWork() map[string]int {
 // seat binds one job to a sequence that begins with what the pool has of its
 // prompt. It returns false if the job does not fit now.
 func (l *loop) seat(j *job) bool {
-	// The last token is always computed: its logits are sampled.
-	match := l.pool.Lookup(j.tokens, len(j.tokens)-1, l.sizes.whole)
+	// The last token is computed, as its logits are sampled, unless they are kept.
+	match := l.lookup(j.tokens, len(j.tokens)-1)
 	// Alone it may have all there is; otherwise growth never ends in a standstill.
 	if len(l.active) > 0 {
 		j.wants, j.has = j.room(0, l.sizes.headroom)-match.Pinned, l.sizes.cells-l.pool.Pinned()-l.reserved()
@@ -79,6 +80,7 @@ func (l *loop) seat(j *job) bool {
 	if s == nil {
 		sampler, err := l.backend.NewSampler(j.sampling, j.said)
 		if err != nil {
+			j.close()
 			l.refuse(j.ticket, infer.Error{Code: infer.CodeInvalid, Message: err.Error() + "."})
 			return true
 		}
@@ -102,13 +104,9 @@ func (l *loop) seat(j *job) bool {
 			match = kv.Match{}
 		}
 	}
-	opened := false
-	if n := len(s.tokens); s.unbegun() && !l.sizes.whole {
-		if opening := l.openings.of(s.tokens); opening != nil && (s.restore.covers(n) || l.pool.Lookup(s.tokens, n, false).Tokens == n) {
-			if opened = l.open(s, opening); opened {
-				match = l.pool.Lookup(s.tokens, n, false)
-			}
-		}
+	opened := l.openFromMemory(s)
+	if opened {
+		match = l.lookup(s.tokens, len(s.tokens)-1)
 	}
 	s.common, s.follows, s.seated, j.paused = map[*sequence]int{}, false, now, nil
 	if match.Whole {
@@ -145,6 +143,18 @@ func (l *loop) seat(j *job) bool {
 	return true
 }
 
+// lookup finds the longest beginning of a prompt in the pool, within its first most tokens,
+// without what is still to be proven of another: that is waited for.
+func (l *loop) lookup(tokens []kv.Token, most int) kv.Match {
+	m := l.pool.Lookup(tokens, most, l.sizes.whole)
+	for _, s := range l.active {
+		if from, is := l.unproven(s); is && (m.Seq == s.seq || m.Seq == s.proof.seq) && from < m.Tokens {
+			m = kv.Match{Seq: m.Seq, Tokens: from, Pinned: min(from, m.Pinned)}
+		}
+	}
+	return m
+}
+
 func (l *loop) share(from int, s *sequence, n int) {
 	if err := l.backend.Share(from, s.seq, n); err != nil {
 		l.broken = err
@@ -159,7 +169,7 @@ func (l *loop) share(from int, s *sequence, n int) {
 func (l *loop) follow() {
 	for _, s := range l.active {
 		left := l.prefillLeft(s)
-		if left == 0 {
+		if left == 0 || s.doubt != nil { // a doubt is settled by who has it
 			s.follows = false
 			continue
 		}
@@ -172,18 +182,20 @@ func (l *loop) follow() {
 			}
 		}
 		if had && !s.follows {
-			if m := l.pool.Lookup(s.tokens, len(s.tokens)-1, false); m.Tokens > l.evaluated(s) && m.Seq != s.seq {
+			if m := l.lookup(s.tokens, len(s.tokens)-1); m.Tokens > l.evaluated(s) && m.Seq != s.seq {
 				l.share(m.Seq, s, m.Tokens)
 			}
 		}
 	}
 }
 
-// leads says whether o computes a common beginning of its prompt and s's.
+// leads says whether o computes a common beginning of its prompt and s's, or is about to
+// prove it.
 func (l *loop) leads(o, s *sequence, common int) bool {
 	ahead, left := l.prefillLeft(o), l.prefillLeft(s)
-	before := ahead < left || ahead == left && (o.arrived.Before(s.arrived) || o.arrived.Equal(s.arrived) && o.seq < s.seq)
-	return ahead > 0 && before && common > l.evaluated(s) && common > l.evaluated(o)
+	before := o.doubt != nil || ahead < left || ahead == left && (o.arrived.Before(s.arrived) || o.arrived.Equal(s.arrived) && o.seq < s.seq)
+	_, unproven := l.unproven(o)
+	return before && common > l.evaluated(s) && (ahead > 0 && common > l.evaluated(o) || unproven)
 }
 
 // plan chooses the rows of the next step and frees the cells that they need: idle
@@ -208,6 +220,7 @@ func (l *loop) plan(now time.Time) sched.Step {
 // what of it gets lost until it is seated again is computed again.
 func (l *loop) pause(s *sequence) {
 	l.pauses++
+	l.dropUnproven(s)
 	l.dropRestore(s)
 	l.closeProof(s)
 	s.doubt = nil
@@ -244,6 +257,7 @@ func (l *loop) evict(seqs []int) {
 
 // rest ends the work on a sequence; what it holds stays hot.
 func (l *loop) rest(s *sequence) {
+	l.dropUnproven(s)
 	l.dropRestore(s)
 	l.leave(s)
 	if l.evaluated(s) == 0 {

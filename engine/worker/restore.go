@@ -28,8 +28,8 @@ type restore struct {
 	// from is where the first piece begins.
 	from   int
 	blocks chan read
-	// opening brings the logits after the prompt, if they are kept and the answer has not
-	// begun.
+	// opening brings the logits after the prompt, if they are kept; it comes before the
+	// blocks.
 	opening chan []blockfile.Logit
 	cancel  context.CancelFunc
 	began   time.Time
@@ -67,8 +67,9 @@ type read struct {
 
 // proof is what is still to be shown of restored state: that a token of it gives the
 // logits that it gave when it was saved. That is the prompt's last token if its logits
-// were kept, which are needed anyway (own). Another is computed again on a sequence of
-// its own, which shares the cells before it, as one more row of the next step.
+// were kept; they are computed anyway if the answer was not opened with them (own).
+// Another is computed again on a sequence of its own, which shares the cells before it, as
+// one more row of the next step.
 type proof struct {
 	seq, at int
 	token   llama.Token
@@ -95,9 +96,8 @@ func (k *keeper) fetch(tokens []llama.Token, have int, wake func()) *restore {
 	return k.read(m, len(tokens), wake)
 }
 
-// read starts to read pieces of a prompt of n tokens, 0 if its end is no matter. If they are
-// all of it the last is
-// read first: it has the logits after the prompt.
+// read starts to read pieces of a prompt of n tokens, 0 if its end is no matter. If they
+// are all of it, the last is read first: it has the logits after the prompt.
 func (k *keeper) read(m store.Match, n int, wake func()) *restore {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &restore{pieces: m, from: m[0].From, blocks: make(chan read, readAhead), opening: make(chan []blockfile.Logit, 1), cancel: cancel, began: time.Now()}
@@ -159,6 +159,7 @@ func (l *loop) dropRestore(s *sequence) {
 func (l *loop) restoreAll() {
 	start := time.Now()
 	for _, s := range l.active {
+		l.openFromDisk(s) // also if others bring its KV back
 		for s.restore != nil && !s.follows && l.broken == nil {
 			if time.Since(start) > putFor && l.computing() {
 				return
@@ -185,17 +186,9 @@ func (l *loop) computing() bool {
 
 // restoreOne puts one block back. It returns false if there is none yet.
 func (l *loop) restoreOne(s *sequence) bool {
-	r := s.restore
 	select {
-	case opening := <-r.opening:
-		if s.unbegun() && l.open(s, opening) {
-			l.sayOpening(s)
-		}
-		return true
-	default:
-	}
-	select {
-	case b, more := <-r.blocks:
+	case b, more := <-s.restore.blocks:
+		l.openFromDisk(s) // as it was sent before b
 		if !more {
 			l.restored(s)
 			return false
@@ -283,7 +276,7 @@ func (l *loop) restored(s *sequence) {
 	r := s.restore
 	s.stopRestore()
 	if s.first.IsZero() {
-		s.restoredIn += time.Since(r.began)
+		s.restoredIn += s.waitedFor(r)
 	}
 	s.returned = s.returned || r.put || r.complete
 	if r.whole {
@@ -301,6 +294,11 @@ func (l *loop) restored(s *sequence) {
 	if l.broken != nil || next <= r.from || !r.put {
 		return
 	}
+	for _, d := range r.digests { // for when its blocks are filled, and saved anew
+		if d.at < next {
+			l.keep.note(s.seq, d.at, d.logits)
+		}
+	}
 	for _, d := range slices.Backward(r.digests) {
 		if d.at <= next {
 			if !l.openProof(s, r, d) {
@@ -310,6 +308,39 @@ func (l *loop) restored(s *sequence) {
 		}
 	}
 	l.keep.unproven++
+}
+
+// waitedFor is how long s has waited for what r brings: not while it had no sequence yet.
+func (s *sequence) waitedFor(r *restore) time.Duration {
+	if r.began.Before(s.seated) {
+		return time.Since(s.seated)
+	}
+	return time.Since(r.began)
+}
+
+// unproven says whether what s holds is still to be proven, and from where on.
+func (l *loop) unproven(s *sequence) (from int, is bool) {
+	p := s.proof
+	if p == nil || p.own && l.evaluated(s) > p.at { // others have computed it
+		return 0, false
+	}
+	return p.from, true
+}
+
+// dropUnproven lets go of what has come back for s and is not proven yet: nobody would
+// prove it later. It is on disk.
+func (l *loop) dropUnproven(s *sequence) {
+	from, is := l.unproven(s)
+	if r := s.restore; r != nil && r.put {
+		from, is = r.from, true
+	}
+	switch {
+	case !is:
+	case l.sizes.whole:
+		l.reset(s)
+	default:
+		l.broken = errors.Join(l.broken, l.cut(s.seq, from))
+	}
 }
 
 // openProof has d proven, on a sequence that it makes for that if need be. It returns

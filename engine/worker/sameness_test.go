@@ -109,6 +109,12 @@ func (s recordingSampler) Sample(row int) (llama.Token, error) {
 	return t, err
 }
 
+func (s recordingSampler) Choose(candidates []llama.Candidate) (llama.Token, error) {
+	t, err := s.Sampler.Choose(candidates)
+	*s.to = append(*s.to, t)
+	return t, err
+}
+
 // endless never ends a turn, so that all answers are equally long.
 type endless struct{ *llama.Model }
 

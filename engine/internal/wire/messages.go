@@ -142,6 +142,8 @@ type Output struct {
 	Event infer.Event `json:"event"`
 	// Token is the one that was sampled, if Event counts one and is not the last.
 	Token int32 `json:"token,omitempty"`
+	// Opened says that it was drawn from logits that were kept: nothing was computed.
+	Opened bool `json:"opened,omitempty"`
 }
 
 // Rejected ends a request with an error.
