@@ -3,10 +3,10 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"samovar/app/config"
 	"samovar/app/paths"
 	"samovar/app/tray"
+	"samovar/engine"
 )
 
 const (
@@ -109,7 +110,7 @@ func (m *menuBarRun) run(ctx context.Context, first *service, problem error) err
 		defer close(m.ended)
 		err = m.serve(serving, first, problem)
 	}()
-	tray.Run(showing, tray.Options{Source: m, Actions: m, URL: m.follow, Exit: func() {
+	tray.Run(showing, tray.Options{Source: m, Actions: m, URL: m.follow, Reopened: m.reopened, Exit: func() {
 		m.quit(logoutPatience)
 		<-m.ended
 	}})
@@ -200,14 +201,18 @@ func (m *menuBarRun) quit(patience time.Duration) {
 }
 
 // announceMenuBar tells who started this in a terminal where it went.
-func announceMenuBar(w interface{ Write([]byte) (int, error) }, o *service, hosted bool) {
+func announceMenuBar(w io.Writer, o *service, hosted bool) {
 	if o.settings.JSONLogs {
-		o.log.Info("listening", "addr", o.ln.Addr().String(), "model", o.model, "menu_bar", hosted)
+		o.log.Info("listening", "addr", o.ln.Addr().String(), "model", o.model, "version", engine.BuildVersion(), "menu_bar", hosted)
 		return
 	}
 	place := "is in the menu bar"
 	if !hosted {
 		place = "has no panel to be shown in yet (on GNOME: the extension AppIndicator shows it)"
 	}
-	fmt.Fprintf(w, "Samovar %s, listens on http://%s and loads the model %s.\n", place, o.ln.Addr(), cmp.Or(o.model, "guide"))
+	does := "loads the model " + o.model
+	if !o.settings.StartAtLaunch {
+		does = "loads nothing: its models are stopped until Start in the menu"
+	}
+	fmt.Fprintf(w, "Samovar %s, listens on http://%s and %s.\n", place, o.ln.Addr(), does)
 }

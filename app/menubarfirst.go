@@ -14,6 +14,8 @@ func (m *menuBarRun) openFirst(ctx context.Context, o *service) {
 	m.mu.Unlock()
 	view := o.desktop.Desktop()
 	switch {
+	case ctx.Err() != nil: // it is to end already
+		return
 	case page != "": // in a browser, if there is no window
 	case !view.Window:
 		return
@@ -46,5 +48,13 @@ func (m *menuBarRun) follow(url string) {
 	m.mu.Unlock()
 	if err := m.Open(context.Background(), page); err != nil {
 		m.log.Warn("a link cannot be followed", "err", err)
+	}
+}
+
+// reopened shows the window, as a second start does: somebody looks for the app that runs.
+// While nothing is served there is none, and the menu says why.
+func (m *menuBarRun) reopened() {
+	if err := m.Open(context.Background(), ""); err != nil {
+		m.log.Info("somebody looks for Samovar, and there is nothing to show yet", "err", err)
 	}
 }

@@ -32,7 +32,7 @@ func windowCommand(ctx context.Context, p Process, inv invocation, s config.Sett
 		Files: p.Page, Page: inv.page,
 		Record: where.InstanceFile(), Otherwise: window.Base(s.Addr),
 		Command:   append([]string{exe}, sameFolder(inv)...),
-		Downloads: xdg.UserDirs.Download, Browse: browser.OpenURL,
+		Downloads: xdg.UserDirs.Download, Browse: browser.OpenURL, Follow: pageOf,
 		Version: engine.BuildVersion(), Log: log,
 	}
 	if inv.child {

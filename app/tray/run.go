@@ -18,9 +18,11 @@ type Options struct {
 	// somebody logs out). What must be done before the process ends is done before it
 	// returns. It is not called when ctx has ended Run.
 	Exit func()
-	// URL takes the links of our scheme that the system hands to this process; nil takes
-	// none.
-	URL func(url string)
+	// URL takes the links of our scheme that the system hands to this process, and Reopened
+	// is called when somebody opens the app that runs (macOS: elsewhere that comes as
+	// another process). Either may be nil. They may come before the menu is there.
+	URL      func(url string)
+	Reopened func()
 }
 
 // Run shows the menu until ctx is done. It must be called on the main goroutine, once in
@@ -31,12 +33,10 @@ func Run(ctx context.Context, o Options) {
 	if runtime.GOOS != "darwin" {
 		systray.SetTitle(appName)
 	}
+	takeEvents(o)
 	var serving sync.WaitGroup
 	var once sync.Once
 	ready := func() {
-		if o.URL != nil {
-			handleURLs(o.URL)
-		}
 		serving.Go(func() {
 			// Whatever is asked of systray before its loop runs can be lost, so it is asked
 			// to end from here only.

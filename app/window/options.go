@@ -26,6 +26,9 @@ type Options struct {
 	Parent io.Reader
 	// Browse opens an address in the browser.
 	Browse func(address string) error
+	// Follow reads a link of our scheme, and returns the page that it means: macOS may hand
+	// one to either process of the app.
+	Follow func(link string) (page string, err error)
 	// Downloads is the folder for files that the page saves.
 	Downloads string
 	// Version is the build's.

@@ -52,7 +52,7 @@ func Run(ctx context.Context, o Options) error {
 	s.fail = g.crash
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(ctx, g.end)
+	context.AfterFunc(ctx, g.end) // Wails ends by itself at a signal
 	g.server = &Server{
 		Files: o.Files, Record: o.Record, Otherwise: o.Otherwise, Downloads: o.Downloads, Log: o.Log,
 		Page: s.page, Alive: s.alive, Browse: o.Browse, Copy: g.copy,
@@ -90,7 +90,7 @@ func (g *glass) run(ctx context.Context) error {
 		},
 		EnableDefaultContextMenu: true, // copy and paste by mouse
 		Linux:                    &linux.Options{Icon: icon, ProgramName: "samovar", WebviewGpuPolicy: linux.WebviewGpuPolicyNever},
-		Mac:                      &mac.Options{About: &mac.AboutInfo{Title: "Samovar " + g.options.Version, Message: "Local models for agents, kept warm.", Icon: icon}},
+		Mac:                      &mac.Options{About: &mac.AboutInfo{Title: "Samovar " + g.options.Version, Message: "Local models for agents, kept warm.", Icon: icon}, OnUrlOpen: g.follow},
 	}
 	if s.Maximised {
 		app.WindowStartState = options.Maximised
@@ -211,6 +211,16 @@ func (g *glass) leave(url string) error {
 		URL string `json:"url"`
 	}{url})
 	return err
+}
+
+// follow shows the page of a link of our scheme.
+func (g *glass) follow(link string) {
+	page, err := g.options.Follow(link)
+	if err != nil {
+		g.options.Log.Warn("a link cannot be followed", "err", err)
+		return
+	}
+	g.session.show(page)
 }
 
 // reopen starts this program anew, as it was started.
