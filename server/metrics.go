@@ -102,6 +102,7 @@ var (
 	descSaved       = describe("kept_saved_tokens_total", "Tokens copied out of the pool to be kept.")
 	descRestored    = describe("kept_restored_tokens_total", "Tokens put back into the pool instead of being computed.")
 	descProofs      = describe("kept_proofs_total", "Restored states whose logits were compared with what they were, by result.", "result")
+	descOpened      = describe("kept_opened_total", "Answers whose first token was drawn from the logits that were kept of their prompts.")
 	descStepTime    = describe("step_duration_seconds", "Time of the worker's steps.")
 	descStepRows    = describe("step_rows", "Rows of the worker's steps.")
 	descRows        = describe("rows_total", "Rows that were computed.", "kind")
@@ -196,6 +197,7 @@ func collectKept(k infer.Kept, gauge func(*prometheus.Desc, float64, ...string),
 	for result, n := range map[string]uint64{"proven": k.Proven, "unproven": k.Unproven, "disproved": k.Disproved} {
 		count(descProofs, n, result)
 	}
+	count(descOpened, k.Opened)
 }
 
 // cumulate turns counts by bucket into Prometheus' counts up to each bound.
