@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"unsafe"
 
 	yzma "github.com/hybridgroup/yzma/pkg/llama"
@@ -156,6 +157,7 @@ func (s *Sampler) Choose(candidates []Candidate) (Token, error) {
 	}
 	all := yzma.TokenDataArray{Data: &data[0], Size: uint64(len(data)), Selected: -1, Sorted: 1}
 	yzma.SamplerApply(s.chain, &all)
+	runtime.KeepAlive(data) // all may have other data by now
 	if all.Selected < 0 || uint64(all.Selected) >= all.Size {
 		return 0, fmt.Errorf("%w: none was chosen", ErrLogits)
 	}
