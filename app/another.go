@@ -31,8 +31,11 @@ type another struct {
 	instance.Record
 }
 
+// errGone says that the data folder is free by now: whoever had it was on its way out.
+var errGone = errors.New("the other samovar is gone")
+
 // findAnother returns the one that serves. It waits for one that is about to; pid, if not
-// 0, is whom it waits for.
+// 0, is whom it waits for, and errGone is returned once that one has left.
 func findAnother(ctx context.Context, where paths.Paths, pid int, patience time.Duration) (another, error) {
 	if where == (paths.Paths{}) {
 		return another{}, errors.New("it is not known where the data folder is")
@@ -51,6 +54,9 @@ func findAnother(ctx context.Context, where paths.Paths, pid int, patience time.
 			}
 		} else if err == nil {
 			err = errors.New("it does not listen yet")
+		}
+		if pid != 0 && where.Free() {
+			return another{}, errGone
 		}
 		select {
 		case <-tick.C:
@@ -71,10 +77,16 @@ func (a another) live(ctx context.Context) error {
 }
 
 // showAnother is what a second start does: it shows the Samovar that has the data folder,
-// and says what it did.
+// and says what it did. With errGone it may be the first itself.
 func showAnother(ctx context.Context, p Process, inv invocation, s config.Settings, where paths.Paths, log *slog.Logger, held *paths.HeldError) error {
-	a, err := findAnother(ctx, where, held.PID, startingWithin)
-	if err != nil {
+	a, err := findAnother(ctx, where, held.PID, 0)
+	if err != nil && !errors.Is(err, errGone) {
+		fmt.Fprintln(p.Stderr, "Another samovar has the data folder and does not answer; it may be starting, or quitting. Waiting for it.")
+		a, err = findAnother(ctx, where, held.PID, startingWithin)
+	}
+	if errors.Is(err, errGone) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w (it does not answer)", held)
 	}
 	fmt.Fprintf(p.Stderr, "Samovar runs already (pid %d, version %s).\n", a.PID, a.Version)

@@ -104,10 +104,19 @@ func TestAnotherIsOnlyOneThatAnswers(t *testing.T) {
 	require.NoError(t, instance.Write(where.InstanceFile(), instance.Record{PID: 7, Addr: "127.0.0.1:1"}))
 	_, err = findAnother(t.Context(), where, 0, 0)
 	require.Error(t, err, "it was left over")
+	held, err := where.Lock()
+	require.NoError(t, err)
 	elsewhere(t, where, instance.Record{PID: 7}, false)
 	_, err = findAnother(t.Context(), where, 8, 0)
 	require.Error(t, err, "another one has the folder by now")
+	require.NotErrorIs(t, err, errGone)
 	a, err := findAnother(t.Context(), where, 7, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, "http://"+a.Addr, a.base)
+
+	// One that is quitting has no record any more, but the folder, for as long as it saves.
+	require.NoError(t, instance.Remove(where.InstanceFile()))
+	time.AfterFunc(3*anotherPoll, func() { held.Close() })
+	_, err = findAnother(t.Context(), where, 7, time.Minute)
+	require.ErrorIs(t, err, errGone)
 }

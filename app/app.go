@@ -85,13 +85,15 @@ func run(ctx context.Context, p Process) error {
 	if inv.agents != (agentsCall{}) {
 		return agents(ctx, p, inv, settings)
 	}
-	if inv.bare {
+	for inv.bare {
 		err := menuBar(ctx, p, inv, settings, where, log, nil)
 		var held *paths.HeldError
-		if errors.As(err, &held) {
-			return showAnother(ctx, p, inv, settings, where, log, held)
+		if !errors.As(err, &held) {
+			return err
 		}
-		return err
+		if err = showAnother(ctx, p, inv, settings, where, log, held); !errors.Is(err, errGone) {
+			return err
+		}
 	}
 	return serve(ctx, p, inv, settings, where, log)
 }

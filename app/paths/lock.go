@@ -3,6 +3,7 @@ package paths
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/gofrs/flock"
 )
+
+// lockName is the file's, in the state folder.
+const lockName = "lock"
 
 // Lock is held by the one instance that uses a data folder. The system lets go
 // of it when the process ends, however it ends.
@@ -37,7 +41,7 @@ func (p Paths) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(dir, "lock")
+	name := filepath.Join(dir, lockName)
 	// The holder's pid stands in the locked file itself; locking by flock does
 	// not keep others from reading it.
 	file := flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
@@ -58,6 +62,13 @@ func (p Paths) Lock() (*Lock, error) {
 // Close lets go of the lock. The file stays: removing it would let two others
 // lock two files of the same name.
 func (l *Lock) Close() error { return l.file.Close() }
+
+// Free says whether nobody holds the lock at this moment.
+func (p Paths) Free() bool {
+	file := flock.New(filepath.Join(p.state, lockName), flock.SetFlag(os.O_RDWR))
+	ok, err := file.TryLock()
+	return file.Close() == nil && (ok || errors.Is(err, fs.ErrNotExist))
+}
 
 func readPID(name string) int {
 	raw, err := os.ReadFile(name)

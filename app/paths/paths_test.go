@@ -68,8 +68,10 @@ func TestUnusableFolderNamesIt(t *testing.T) {
 func TestSecondInstanceLearnsWhoHoldsTheFolder(t *testing.T) {
 	p, err := paths.In(t.TempDir())
 	require.NoError(t, err)
+	require.True(t, p.Free(), "nobody has ever had it")
 	first, err := p.Lock()
 	require.NoError(t, err)
+	require.False(t, p.Free())
 
 	_, err = p.Lock()
 	var held *paths.HeldError
@@ -78,6 +80,7 @@ func TestSecondInstanceLearnsWhoHoldsTheFolder(t *testing.T) {
 	require.ErrorContains(t, err, "--data-dir")
 
 	require.NoError(t, first.Close())
+	require.True(t, p.Free())
 	again, err := p.Lock()
 	require.NoError(t, err)
 	require.NoError(t, again.Close())

@@ -3,10 +3,12 @@ package desktop
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 
 	"samovar/tests/desktop/statusnotifier"
@@ -35,6 +37,27 @@ func TestASecondStartShowsTheFirst(t *testing.T) {
 	}
 	a.awaitEntry("Ready · guide")
 	a.click("Quit Samovar")
+	require.Zero(t, a.ends())
+}
+
+// Who starts it again while the first still saves gets one that serves.
+func TestASecondStartWaitsForOneThatQuits(t *testing.T) {
+	t.Parallel()
+	bus := statusnotifier.StartBus(t)
+	home := t.TempDir()
+	state := filepath.Join(home, "data", "state")
+	require.NoError(t, os.MkdirAll(state, 0o700))
+	first := flock.New(filepath.Join(state, "lock"))
+	held, err := first.TryLock()
+	require.NoError(t, err)
+	require.True(t, held)
+	require.NoError(t, os.WriteFile(first.Path(), []byte("1\n"), 0o600))
+
+	a := launch(t, bus, setup{home: home})
+	a.await("it waits", func() bool { return strings.Contains(a.log.String(), "Waiting for it") })
+	require.NoError(t, first.Close())
+	a.awaitReady()
+	a.signal(syscall.SIGTERM)
 	require.Zero(t, a.ends())
 }
 
