@@ -45,7 +45,10 @@ func (o openings) id(prompt []llama.Token) blockfile.ID {
 }
 
 func (o openings) put(prompt []llama.Token, logits []blockfile.Logit) {
-	o.lru.Add(o.id(prompt), logits)
+	id := o.id(prompt)
+	if had, ok := o.lru.Get(id); !ok || len(logits) >= len(had) { // a block's end has few
+		o.lru.Add(id, logits)
+	}
 }
 
 func (o openings) of(prompt []llama.Token) []blockfile.Logit {
