@@ -85,6 +85,7 @@ type killTally struct {
 	Workers, Servers, Everything int // that were killed
 	WhileStarting                int // of them
 	Turns, Broken                int // requests that were answered, and that a kill broke
+	Opened                       int // answers after a kill that began with kept logits, at least
 	Unfinished                   int // files that a kill left half-written
 	// Compared answers were compared with two of the instance that was not killed, of
 	// which Noise differed from each other. Other ones were not the first, Unexplained ones
@@ -256,6 +257,7 @@ func (f *killField) comeBack(said map[string]int) {
 	require.Empty(f.t, k.Rejected)
 	require.Zero(f.t, k.Disproved)
 	require.Zero(f.t, k.ReadErrors)
+	f.tally.Opened += int(k.Opened)
 	for i, a := range f.talkers {
 		require.NoError(f.t, a.failed)
 		require.False(f.t, a.broken)
@@ -354,9 +356,13 @@ func (a *talker) talk(in *instance, stop *atomic.Bool) {
 	}
 }
 
-// turn says something, or again what was not answered.
+// turn says something, or again what was not answered; and now and then what was.
 func (a *talker) turn(in *instance, most int) {
-	if !a.broken {
+	switch n := len(a.messages); {
+	case a.broken:
+	case n > 0 && a.rng.IntN(4) == 0:
+		a.messages = a.messages[:n-1] // without the answer
+	default:
 		a.speak()
 	}
 	a.broken, a.failed = true, nil
