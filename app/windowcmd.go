@@ -36,7 +36,9 @@ func windowCommand(ctx context.Context, p Process, inv invocation, s config.Sett
 		Version: engine.BuildVersion(), Log: log,
 	}
 	if inv.child {
-		o.Parent = os.Stdin
+		if o.Parent, err = window.Orders(); err != nil {
+			return err
+		}
 	}
 	if err = window.Run(ctx, o); errors.Is(err, window.ErrNoWindow) {
 		return noWindowError{dashboardAddress(s, where)}

@@ -57,6 +57,8 @@ type child struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	page  string // the last one asked for
+	// slow ends it if it doesn't by itself, once it was told to.
+	slow *time.Timer
 }
 
 // NewChild returns a Child without a window.
@@ -78,7 +80,7 @@ func (c *Child) Open(page string) error {
 			return nil
 		}
 		// It is ending; its successor doesn't wait for it, but takes its place.
-		c.running.stdin.Close()
+		c.end(c.running)
 	}
 	return c.start(page)
 }
@@ -98,19 +100,25 @@ func (c *Child) PID() int {
 func (c *Child) Close() {
 	c.mu.Lock()
 	c.closed = true
-	last := c.running
-	c.mu.Unlock()
-	if last != nil {
-		last.stdin.Close()
-		slow := time.AfterFunc(c.grace, func() {
-			c.options.Log.Warn("the window doesn't close, so it is ended", "pid", last.cmd.Process.Pid)
-			if err := last.cmd.Process.Kill(); err != nil {
-				c.options.Log.Warn("cannot end the window", "pid", last.cmd.Process.Pid, "err", err)
-			}
-		})
-		defer slow.Stop()
+	if c.running != nil {
+		c.end(c.running)
 	}
+	c.mu.Unlock()
 	c.watches.Wait()
+}
+
+// end tells a process to end, and sees to it; the caller holds the lock.
+func (c *Child) end(w *child) {
+	w.stdin.Close()
+	if w.slow != nil {
+		return
+	}
+	w.slow = time.AfterFunc(c.grace, func() {
+		c.options.Log.Warn("the window doesn't close, so it is ended", "pid", w.cmd.Process.Pid)
+		if err := w.cmd.Process.Kill(); err != nil {
+			c.options.Log.Warn("cannot end the window", "pid", w.cmd.Process.Pid, "err", err)
+		}
+	})
 }
 
 // start runs a process; the caller holds the lock.
@@ -139,6 +147,9 @@ func (c *Child) watch(w *child) {
 	err := w.cmd.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if w.slow != nil {
+		w.slow.Stop()
+	}
 	if c.running != w {
 		return // another one has taken its place
 	}

@@ -55,6 +55,11 @@ func playWindow(role string) int {
 			return 98
 		}
 		say("show", s.Page)
+		if role == "closing" { // slowly
+			os.Stdin.Close()
+			say("deaf", "")
+			time.Sleep(time.Hour)
+		}
 	}
 	if role == "stuck" {
 		time.Sleep(time.Hour)
@@ -205,6 +210,25 @@ func TestAWindowThatDoesNotCloseIsEnded(t *testing.T) {
 	pid := s.expect("start", "/overview").PID
 	s.Close()
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+// A window that is being closed takes no orders any more: the next one does, and whatever
+// becomes of the first, nothing of it stays.
+func TestAnOrderForAWindowThatIsClosing(t *testing.T) {
+	s := newStage(t)
+	s.role, s.grace = "closing", 10*time.Millisecond
+	require.NoError(t, s.Open("/overview"))
+	first := s.expect("start", "/overview")
+	require.NoError(t, s.Open("/logs"))
+	s.expect("show", "/logs")
+	s.expect("deaf", "")
+	s.role = "window"
+	require.NoError(t, s.Open("/models"))
+	second := s.expect("start", "/models")
+	require.Eventually(t, func() bool { return syscall.Kill(first.PID, 0) != nil }, 20*time.Second, time.Millisecond)
+	require.Equal(t, second.PID, s.PID())
+	s.Close()
+	s.expect("end", "")
 }
 
 func TestCrashed(t *testing.T) {

@@ -84,8 +84,11 @@ func (g *glass) run(ctx context.Context) error {
 		Logger:           wailsLog{g.options.Log},
 		OnStartup:        func(wailsCtx context.Context) { g.start(ctx, wailsCtx) },
 		OnBeforeClose: func(context.Context) bool {
-			g.session.remember()
+			g.session.closing()
 			g.only.release() // one that is asked for now is another one
+			if g.options.Parent != nil {
+				g.options.Parent.Close()
+			}
 			return false
 		},
 		EnableDefaultContextMenu: true, // copy and paste by mouse

@@ -188,6 +188,14 @@ func (s *session) quit() {
 	}
 }
 
+// closing is told that the window is about to close, whoever wants that.
+func (s *session) closing() {
+	s.mu.Lock()
+	s.quitted = true
+	s.mu.Unlock()
+	s.remember()
+}
+
 // remember keeps where the window is and what it shows.
 func (s *session) remember() {
 	now, ok := s.view.Place()
