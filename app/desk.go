@@ -125,8 +125,13 @@ func (d *desktop) SetLogin(ctx context.Context, enabled bool) error {
 
 // Welcomed implements control.Desktop.
 func (d *desktop) Welcomed() error {
-	if err := os.MkdirAll(filepath.Dir(d.welcomed), 0o700); err != nil {
-		return err
+	dir := filepath.Dir(d.welcomed)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = renameio.WriteFile(d.welcomed, nil, 0o600, renameio.WithTempDir(dir))
 	}
-	return renameio.WriteFile(d.welcomed, nil, 0o600, renameio.WithTempDir(filepath.Dir(d.welcomed)))
+	if err != nil {
+		return &infer.Error{Code: infer.CodeConflict, Message: "It cannot be noted that you have been welcomed: " + sentenceOf(err), Err: err}
+	}
+	return nil
 }

@@ -70,6 +70,8 @@ func TestDesktopWelcomesOnce(t *testing.T) {
 		require.Equal(t, welcome, d.Desktop().Welcome)
 		require.NoError(t, d.Welcomed())
 	}
+	d.welcomed = filepath.Join(d.welcomed, "below a file")
+	require.Equal(t, infer.CodeConflict, infer.CodeOf(d.Welcomed()))
 }
 
 func TestDesktopStartsAtLogin(t *testing.T) {

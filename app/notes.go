@@ -13,6 +13,9 @@ import (
 // tells of.
 const notesEvery = 10 * time.Second
 
+// sendWithin is how long a desktop may take to take a note: what happens meanwhile waits.
+const sendWithin = 10 * time.Second
+
 // happenings is what notes are made of.
 type happenings interface {
 	Overview() infer.Overview
@@ -72,10 +75,16 @@ func sendNotes(ctx context.Context, to notify.Sender, from happenings, pulls <-c
 			if !wanted() {
 				continue
 			}
-			if err := to.Send(ctx, n); err != nil && ctx.Err() == nil && !failed {
+			if err := sendNote(ctx, to, n); err != nil && ctx.Err() == nil && !failed {
 				failed = true
 				log.Info("the desktop shows no notifications", "err", err)
 			}
 		}
 	}
+}
+
+func sendNote(ctx context.Context, to notify.Sender, n notify.Note) error {
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	return to.Send(ctx, n)
 }

@@ -23,7 +23,10 @@ type sentNotes struct {
 	closed bool
 }
 
-func (s *sentNotes) Send(_ context.Context, n notify.Note) error {
+func (s *sentNotes) Send(ctx context.Context, n notify.Note) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return errors.New("a desktop that hangs would be waited for")
+	}
 	s.notes <- n
 	return s.err
 }

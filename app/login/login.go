@@ -27,6 +27,10 @@ type Options struct {
 	Run func(ctx context.Context, name string, args ...string) error
 }
 
+// translocated is in the path of an app that macOS does not trust yet: a copy, under a name
+// of this run only, for as long as the app lies where it was downloaded to.
+const translocated = "/AppTranslocation/"
+
 // Item is the entry that has a desktop start Samovar.
 type Item struct {
 	options Options
@@ -53,6 +57,8 @@ func New(o Options) *Item {
 		i.why = "It is not known where Samovar's program is."
 	case strings.ContainsFunc(strings.Join(o.Program, ""), unicode.IsControl):
 		i.why = "The path of Samovar's program, or of its data folder, has characters that cannot be written down."
+	case o.GOOS == "darwin" && strings.Contains(o.Program[0], translocated):
+		i.why = "macOS runs Samovar from a place that is not there for long. Move Samovar into Applications and open it there."
 	case o.GOOS == "darwin" && o.Home != "":
 		i.place = agent{o}
 	case o.GOOS == "linux" && o.ConfigHome != "":

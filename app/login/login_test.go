@@ -148,6 +148,7 @@ func TestWhereItCannotBeHad(t *testing.T) {
 		"no program":         options(t, "linux"),
 		"a relative program": options(t, "linux", "samovar"),
 		"a line break":       options(t, "linux", "/usr/bin/samovar\nExec=evil"),
+		"a passing place":    options(t, "darwin", "/private/var/folders/x/T/AppTranslocation/0A/d/Samovar.app/Contents/MacOS/samovar"),
 		"in an argument":     options(t, "darwin", "/usr/bin/samovar", "--data-dir", "/a\x00b"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"fmt"
-	"html"
 	"slices"
 	"strings"
 
@@ -16,6 +15,10 @@ const (
 	// asLongAsUsual leaves it to the desktop how long a note is shown.
 	asLongAsUsual = int32(-1)
 )
+
+// markup keeps text from being read as such. GNOME shows entities by number, which quotes
+// would be otherwise, as they are written.
+var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // bus shows notes through the desktop's notification server. It is connected from the
 // first note on: some desktops take back the notes of programs that have left.
@@ -66,7 +69,7 @@ func (b *bus) send(ctx context.Context, n Note) error {
 	}
 	body := n.Body
 	if slices.Contains(can, "body-markup") {
-		body = html.EscapeString(body)
+		body = markup.Replace(body)
 	} else if !slices.Contains(can, "body") {
 		body = ""
 	}

@@ -74,7 +74,7 @@ func TestNotesReachTheDesktop(t *testing.T) {
 	require.Equal(t, "Samovar", got.app)
 	require.Equal(t, "samovar", got.icon)
 	require.Equal(t, "Engine failed", got.title)
-	require.Equal(t, "a&lt;b&gt;: 1 &amp; &#34;2&#34;", got.body)
+	require.Equal(t, `a&lt;b&gt;: 1 &amp; "2"`, got.body)
 	require.Zero(t, got.replaces)
 	require.Equal(t, "samovar", got.hints["desktop-entry"].Value())
 	require.EqualValues(t, 1, show(Note{Kind: EngineFailed}).replaces, "the one before is old")
