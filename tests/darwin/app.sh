@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a Samovar.app on this Mac as a user would, in folders of its own, and
 # tries it: the menu has its items, Stop and Start in it do what they say, the API
-# answers, Quit in it leaves nothing behind. Needs accessibility for osascript.
+# answers, the window opens and its page finds the server, Quit leaves nothing
+# behind. Needs accessibility for osascript.
 #
 #   sh tests/darwin/app.sh bin/app/Samovar.app
 set -eu
@@ -10,9 +11,12 @@ app=$(cd "$1" && pwd -P)
 menu=$(dirname "$0")/menu.applescript
 addr=127.0.0.1:17266
 data=$(mktemp -d)
+log=$data/log
 
 fail() {
   echo "app.sh: $*" >&2
+  echo "it said:" >&2
+  tail -50 "$log" >&2 || true
   exit 1
 }
 
@@ -36,15 +40,20 @@ leave() {
 trap leave EXIT
 
 state() { curl -fsS "http://$addr/health" | grep -q "\"state\":\"$1\""; }
-item() { osascript "$menu" samovar list | grep -qx "$1"; }
+pid() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$data/state/instance.json"; }
+item() { osascript "$menu" "$(pid)" list | grep -qx "$1"; }
+click() { osascript "$menu" "$(pid)" click "$1"; }
 
 running && fail "$app runs already"
-open -n -g "$app" --args --data-dir "$data" --addr "$addr"
+# Somebody who knows Samovar: newcomers get a window at once.
+mkdir -p "$data/state"
+: >"$data/state/welcomed"
+open -n -g --stderr "$log" "$app" --args --data-dir "$data" --addr "$addr"
 until_ 60 state ready || fail "it does not get ready"
 
 echo "the menu:"
 until_ 20 item "Quit Samovar" || fail "there is no menu, or no way to look at it: is osascript allowed to use accessibility?"
-osascript "$menu" samovar list
+osascript "$menu" "$(pid)" list
 for want in "Stop" "Open dashboard" "Copy endpoint" "Connect…" "Launch at login" "Settings…" "Quit Samovar"; do
   item "$want" || fail "the menu has no \"$want\""
 done
@@ -55,14 +64,25 @@ answer() {
 }
 answer | grep -q '"finish_reason"' || fail "it does not answer"
 
-osascript "$menu" samovar click "Stop"
+click "Stop"
 until_ 20 state stopped || fail "Stop does not stop it"
 until_ 10 item "Start" || fail "a stopped one cannot be started from the menu"
-osascript "$menu" samovar click "Start"
+click "Start"
 until_ 60 state ready || fail "Start does not start it"
 answer | grep -q '"finish_reason"' || fail "it does not answer after Stop and Start"
 
+window() { pgrep -f "$app/Contents/MacOS/samovar window"; }
+visible() { [ "$(osascript "$menu" "$(window)" windows)" -gt 0 ]; }
+click "Open dashboard"
+until_ 20 visible || fail "Open dashboard shows no window"
+until_ 20 grep -q 'server=live' "$log" || fail "the window's page does not find the server"
+
+# Opening an app that runs must not start another one; this one shows its window.
+open "$app"
+sleep 2
+[ "$(window | wc -l)" -eq 1 ] || fail "opening it again did not leave one window"
+
 gone() { ! running; }
-osascript "$menu" samovar click "Quit Samovar"
+click "Quit Samovar"
 until_ 30 gone || fail "Quit leaves a process: $(pgrep -fl "$app/Contents/MacOS/")"
-echo "it starts, shows its menu, serves, stops, starts and quits"
+echo "it starts, shows its menu, serves, stops, starts, shows its window and quits"

@@ -1,12 +1,19 @@
--- The menu of a status item, by accessibility.
---   osascript menu.applescript PROCESS list           its items, one a line
---   osascript menu.applescript PROCESS click TITLE    clicks one
+-- The menu of a process's status item, and its windows, by accessibility. The
+-- process is named by its id: the menu bar and its window have one name.
+--   osascript menu.applescript PID list           the menu's items, one a line
+--   osascript menu.applescript PID click TITLE    clicks one
+--   osascript menu.applescript PID windows        how many windows it has
 -- The menu is there only while it is open, and the click that opens it returns
 -- only once it is closed again: nobody waits for that one.
 on run argv
-	set theProcess to item 1 of argv
+	set theID to (item 1 of argv) as integer
+	if item 2 of argv is "windows" then
+		tell application "System Events"
+			return count of windows of (first process whose unix id is theID)
+		end tell
+	end if
 	tell application "System Events"
-		tell process theProcess
+		tell (first process whose unix id is theID)
 			-- A process's status items are in its last menu bar; one without a Dock
 			-- icon has no other.
 			set statusItem to menu bar item 1 of menu bar (count of menu bars)
@@ -16,7 +23,7 @@ on run argv
 		end tell
 	end tell
 	tell application "System Events"
-		tell process theProcess
+		tell (first process whose unix id is theID)
 			set statusItem to menu bar item 1 of menu bar (count of menu bars)
 			repeat 50 times
 				if exists menu 1 of statusItem then exit repeat
