@@ -111,8 +111,10 @@ type loop struct {
 	made    time.Time
 	broken  error // set once the pool and its account may differ
 	meter   sched.Meter
-	guard   stepGuard
-	steps   infer.Steps
+	// costKept is the cost of a prompt's row that the store remembers.
+	costKept time.Duration
+	guard    stepGuard
+	steps    infer.Steps
 	// since counts the steps since the pool was last looked after.
 	since  int
 	pauses uint64

@@ -168,6 +168,13 @@ type Meter struct {
 // Cost returns the measured cost.
 func (m *Meter) Cost() Cost { return m.cost }
 
+// Expect says what a row of a prompt cost earlier; what was measured since counts more.
+func (m *Meter) Expect(prefillRow time.Duration) {
+	if m.cost.PrefillRow == 0 && prefillRow > 0 {
+		m.cost.PrefillRow = prefillRow
+	}
+}
+
 // Observe learns from one step that took d.
 func (m *Meter) Observe(s Step, d time.Duration) {
 	prefill := s.Rows() - len(s.Decode)
