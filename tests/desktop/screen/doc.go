@@ -3,5 +3,5 @@
 // text that a person would be told, and presses the buttons that a person could.
 //
 // It needs the Debian packages xvfb, openbox, wmctrl, xdotool, imagemagick, xclip
-// and at-spi2-core.
+// and at-spi2-core; for a real panel, xfce4-panel and xfconf.
 package screen

@@ -45,18 +45,18 @@ func Start(t testing.TB) *Screen {
 	defer number.Close()
 	xvfb := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", Width, Height), "-nolisten", "tcp", "-noreset")
 	xvfb.ExtraFiles = []*os.File{says}
-	s.run(xvfb)
+	s.Run(xvfb)
 	require.NoError(t, says.Close())
 	line, err := bufio.NewReader(number).ReadString('\n')
 	require.NoError(t, err)
 	s.display = ":" + strings.TrimSpace(line)
-	s.run(s.Command("openbox"))
+	s.Run(s.Command("openbox"))
 	s.await("a window manager", func() bool { return s.Command("wmctrl", "-m").Run() == nil })
 	return s
 }
 
-// run starts what ends with the test.
-func (s *Screen) run(cmd *exec.Cmd) {
+// Run starts what ends with the test.
+func (s *Screen) Run(cmd *exec.Cmd) {
 	s.t.Helper()
 	require.NoError(s.t, cmd.Start())
 	s.t.Cleanup(func() {
@@ -243,4 +243,19 @@ func (s *Screen) Pixel(x, y int) string {
 	at := strings.LastIndex(out, "#")
 	require.GreaterOrEqual(s.t, len(out), at+7, out)
 	return out[at : at+7]
+}
+
+// Colours is how many there are in a part of the screen.
+func (s *Screen) Colours(x, y, width, height int) int {
+	s.t.Helper()
+	out := s.do("import", "-window", "root", "-crop", fmt.Sprintf("%dx%d+%d+%d", width, height, x, y), "-format", "%k", "info:-")
+	n, err := strconv.Atoi(strings.TrimSpace(out))
+	require.NoError(s.t, err, out)
+	return n
+}
+
+// RightClick clicks a place on the screen.
+func (s *Screen) RightClick(x, y int) {
+	s.t.Helper()
+	s.do("xdotool", "mousemove", strconv.Itoa(x), strconv.Itoa(y), "click", "3")
 }
