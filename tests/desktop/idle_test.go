@@ -44,7 +44,7 @@ func TestAnIdleMenuBarCostsNothing(t *testing.T) {
 }
 
 func measureIdle(t *testing.T, program string, span time.Duration, allowed float64) {
-	a := inPanel(t, setup{program: program, home: welcomedHome(t)})
+	a := inPanel(t, setup{program: program, home: knowing(t, t.TempDir())})
 	a.awaitEntry("Ready · guide")
 	a.ask(20, false)
 	a.awaitEntry("First token: p50")

@@ -59,7 +59,7 @@ func startPanel(t *testing.T, s *screen.Screen) {
 func TestARealPanel(t *testing.T) {
 	s := screen.Start(t)
 	startPanel(t, s)
-	a := launch(t, s.Bus, setup{home: welcomedHome(t), env: s.Env()})
+	a := launch(t, s.Bus, setup{home: knowing(t, t.TempDir()), env: s.Env()})
 	a.awaitReady()
 	s.Await("an icon in the panel", func() bool { return s.Colours(0, 0, 2*middle, 2*middle) > 4 })
 	nothing := s.Pixel(5*middle, 4*middle)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -13,10 +14,9 @@ import (
 	"samovar/tests/desktop/statusnotifier"
 )
 
-// welcomedHome is the home of somebody who knows Samovar.
-func welcomedHome(t *testing.T) string {
+// knowing makes a home that of somebody who knows Samovar.
+func knowing(t *testing.T, home string) string {
 	t.Helper()
-	home := t.TempDir()
 	state := filepath.Join(home, "data", "state")
 	require.NoError(t, os.MkdirAll(state, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(state, "welcomed"), nil, 0o600))
@@ -24,11 +24,11 @@ func welcomedHome(t *testing.T) string {
 }
 
 // welcomed starts the whole desktop app, menu bar and window, for somebody who knows it.
-func welcomed(t *testing.T, s *screen.Screen) *app {
+func welcomed(t *testing.T, s *screen.Screen, home string) *app {
 	t.Helper()
 	env := map[string]string{"LANG": "en_US.UTF-8", "GTK_THEME": "Adwaita"}
 	maps.Copy(env, s.Env())
-	return launch(t, s.Bus, setup{program: desktopProgram(t), home: welcomedHome(t), env: env})
+	return launch(t, s.Bus, setup{program: desktopProgram(t), home: knowing(t, home), env: env})
 }
 
 // TestTheMenuAndItsWindow is the whole app: the menu opens the window, once; killing the
@@ -37,7 +37,7 @@ func TestTheMenuAndItsWindow(t *testing.T) {
 	s := screen.Start(t)
 	hear := s.Reader()
 	host := statusnotifier.NewHost(t, s.Bus)
-	a := welcomed(t, s)
+	a := welcomed(t, s, t.TempDir())
 	a.item = host.Item(t)
 	a.awaitEntry("Ready · guide")
 	require.Empty(t, s.Windows(), "nobody asked for one")
@@ -76,9 +76,31 @@ func TestTheMenuAndItsWindow(t *testing.T) {
 	s.AwaitNoWindow()
 }
 
+// A home may be called anything, and lie as deep as systems let it.
+func TestAnyFolderWillDo(t *testing.T) {
+	s := screen.Start(t)
+	hear := s.Reader()
+	host := statusnotifier.NewHost(t, s.Bus)
+	home := filepath.Join(t.TempDir(), "Ünï cöde & $HOME 100% 'x'", strings.Repeat("très long ", 20), "茶")
+	a := welcomed(t, s, home)
+	a.item = host.Item(t)
+	a.awaitEntry("Ready · guide")
+	a.click("Open dashboard")
+	window := s.AwaitWindow()
+	hear.Await("Overview – Samovar")
+	second := launch(t, s.Bus, setup{program: desktopProgram(t), home: home, env: s.Env(), args: []string{"window", "--page", "/logs"}})
+	<-second.exited
+	require.Zero(t, second.cmd.ProcessState.ExitCode(), second.log)
+	hear.Await("Logs – Samovar")
+	s.Close(window)
+	s.AwaitNoWindow()
+	a.click("Quit Samovar")
+	require.Zero(t, a.ends())
+}
+
 func TestWithoutAPanelTheWindowOpens(t *testing.T) {
 	s := screen.Start(t)
-	a := welcomed(t, s)
+	a := welcomed(t, s, t.TempDir())
 	s.AwaitWindow()
 	a.awaitReady()
 	require.Contains(t, a.log.String(), "no panel")

@@ -201,7 +201,7 @@ func TestAWindowWithoutADisplay(t *testing.T) {
 func TestQuittingTakesTheWindowAlong(t *testing.T) {
 	s := screen.Start(t)
 	host := statusnotifier.NewHost(t, s.Bus)
-	a := welcomed(t, s)
+	a := welcomed(t, s, t.TempDir())
 	a.item = host.Item(t)
 	a.awaitEntry("Ready · guide")
 	a.click("Open dashboard")
