@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"samovar/app/config"
@@ -24,6 +27,9 @@ const (
 	signalPatience = 10 * time.Second
 	quitPatience   = time.Hour
 	logoutPatience = 3 * time.Second
+	// panelWithin is how long a menu that has nothing but bad news waits for a panel: at a
+	// login, one may come after us.
+	panelWithin = 10 * time.Second
 )
 
 // hasMenuBar says whether this build has one.
@@ -132,13 +138,36 @@ func (m *menuBarRun) serve(ctx context.Context, opened *service, err error) erro
 		}
 		m.log.Error("nothing is served", "err", err)
 		m.set(nil, err)
-		select {
-		case <-ctx.Done():
+		if !m.awaitRetry(ctx) {
 			return err
-		case <-m.retries:
 		}
 		m.set(nil, nil)
 		opened, err = m.open(ctx)
+	}
+}
+
+// awaitRetry waits until somebody has it try again, in the menu or by the signal that has
+// settings read again. It returns false once ctx is done, or nobody knows of it: a menu
+// without a panel is seen by no one, and would stay for ever.
+func (m *menuBarRun) awaitRetry(ctx context.Context) bool {
+	look := time.NewTicker(panelWithin)
+	defer look.Stop()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-m.retries:
+			return true
+		case <-hangups:
+			return true
+		case <-look.C:
+			if !m.session.Hosted() {
+				return false
+			}
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ func TestSettingsThatAreWrong(t *testing.T) {
 	a.click("Settings…")
 	require.Equal(t, filepath.Join(a.dataDir(), "settings.toml"), a.opened())
 	settingsIn(t, home, "threads = 1\n")
-	a.click("Try again")
+	a.signal(syscall.SIGHUP) // as good as Try again
 	a.awaitEntry("Ready · guide")
 	settingsIn(t, home, "menu_title = 'tps'\n")
 	a.signal(syscall.SIGHUP)
@@ -214,6 +214,16 @@ func TestAPanelThatComesAndGoes(t *testing.T) {
 	a.item = statusnotifier.NewHost(t, bus).Item(t)
 	a.click("Quit Samovar")
 	require.Zero(t, a.ends())
+}
+
+// Bad news in a menu that nobody can see would be a process that nobody knows of.
+func TestBadNewsWithoutAPanel(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	settingsIn(t, home, "threads = 'many'\n")
+	a := launch(t, statusnotifier.StartBus(t), setup{home: home, env: map[string]string{"SAMOVAR_THREADS": ""}})
+	require.Equal(t, 2, a.exitCode())
+	require.Contains(t, a.log.String(), "threads")
 }
 
 func TestWithoutADesktopItServes(t *testing.T) {
