@@ -30,6 +30,9 @@ const (
 	// panelWithin is how long a menu that has nothing but bad news waits for a panel: at a
 	// login, one may come after us.
 	panelWithin = 10 * time.Second
+	// panelSoon is how long the window waits for one, before it opens for want of it.
+	panelSoon = 3 * time.Second
+	panelPoll = 100 * time.Millisecond
 )
 
 // hasMenuBar says whether this build has one.
@@ -195,9 +198,9 @@ func (m *menuBarRun) serveOne(ctx context.Context, o *service) (err error) {
 	announceMenuBar(m.p.Stderr, o, m.session.Hosted())
 	m.set(o, nil)
 	defer m.set(nil, nil)
-	m.openFirst(ctx, o)
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watched sync.WaitGroup
+	watched.Go(func() { m.openFirst(ctx, o) })
 	watched.Go(func() { m.watch(watching, o) })
 	defer watched.Wait()
 	defer stop()

@@ -2,7 +2,10 @@
 
 package app
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // openFirst opens what is to be seen without a click: the page of a link that the system
 // had us started for, a newcomer's welcome, or the window if there is no panel to open it
@@ -21,12 +24,31 @@ func (m *menuBarRun) openFirst(ctx context.Context, o *service) {
 		return
 	case view.Welcome:
 		page = welcomePage
-	case m.session.Hosted():
+	case m.awaitPanel(ctx) || ctx.Err() != nil:
 		return
 	}
 	if err := m.Open(ctx, page); err != nil {
 		o.log.Warn("the window cannot be opened", "err", err)
 	}
+}
+
+// awaitPanel says whether a panel shows the menu, or will soon: at a login we may be there
+// before it, and nobody wants a window at every login.
+func (m *menuBarRun) awaitPanel(ctx context.Context) bool {
+	late := time.NewTimer(panelSoon)
+	defer late.Stop()
+	look := time.NewTicker(panelPoll)
+	defer look.Stop()
+	for !m.session.Hosted() {
+		select {
+		case <-look.C:
+		case <-late.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // welcomePage is the dashboard's for newcomers.

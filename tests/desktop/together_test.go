@@ -98,6 +98,20 @@ func TestAnyFolderWillDo(t *testing.T) {
 	require.Zero(t, a.ends())
 }
 
+// At a login the panel may come after us.
+func TestAPanelThatComesLaterIsWaitedFor(t *testing.T) {
+	s := screen.Start(t)
+	a := welcomed(t, s, t.TempDir())
+	a.awaitReady()
+	require.Contains(t, a.log.String(), "no panel")
+	a.item = statusnotifier.NewHost(t, s.Bus).Item(t)
+	a.awaitEntry("Ready · guide")
+	a.click("Quit Samovar")
+	require.Zero(t, a.ends())
+	// That is the first thing that a window makes.
+	require.NoFileExists(t, filepath.Join(a.dataDir(), "state", "window.lock"), "a window was opened")
+}
+
 func TestWithoutAPanelTheWindowOpens(t *testing.T) {
 	s := screen.Start(t)
 	a := welcomed(t, s, t.TempDir())
