@@ -114,6 +114,9 @@ func (l *library) Local(ctx context.Context) []infer.LocalModel {
 	return all
 }
 
+// Memory implements control.Library.
+func (l *library) Memory() (machine, usable int64) { return l.memory, l.usable }
+
 // Suggestions implements control.Library.
 func (l *library) Suggestions(ctx context.Context) []infer.Suggestion {
 	here := l.Models(ctx)

@@ -37,6 +37,8 @@ func (l *fakeLibrary) Local(context.Context) []infer.LocalModel {
 	}
 }
 
+func (l *fakeLibrary) Memory() (machine, usable int64) { return 30, 20 }
+
 func (l *fakeLibrary) Suggestions(context.Context) []infer.Suggestion {
 	return []infer.Suggestion{{Name: "big", Fits: true, Recommended: true}}
 }
@@ -97,10 +99,13 @@ func TestModelsRoutes(t *testing.T) {
 	var all struct {
 		Models      []infer.LocalModel
 		Suggestions []infer.Suggestion
+		Memory      int64 `json:"memory_bytes"`
+		Usable      int64 `json:"usable_bytes"`
 	}
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &all))
 	require.Len(t, all.Models, 2)
 	require.True(t, all.Suggestions[0].Recommended)
+	require.Equal(t, []int64{30, 20}, []int64{all.Memory, all.Usable})
 
 	w = askLibrary(l, "POST", "/samovar/v1/models/pull", `{"name":"owner/repo"}`)
 	require.Equal(t, 202, w.Code)

@@ -16,6 +16,9 @@ import (
 type Library interface {
 	// Local lists the models whose files are here.
 	Local(ctx context.Context) []infer.LocalModel
+	// Memory is what the machine has, in bytes, and what of it models may have: what fits is
+	// measured by that. 0 is unknown.
+	Memory() (machine, usable int64)
 	// Suggestions are the catalogue's, for this machine.
 	Suggestions(ctx context.Context) []infer.Suggestion
 	// Search asks the Hub.
@@ -64,8 +67,10 @@ func (a *API) registerModels(e *echo.Echo) {
 // models lists what is here, and what could be.
 func (a *API) models(c echo.Context) error {
 	ctx := c.Request().Context()
+	machine, usable := a.Library.Memory()
 	return a.WriteJSON(c, http.StatusOK, map[string]any{
 		"models": a.Library.Local(ctx), "suggestions": a.Library.Suggestions(ctx), "pulls": a.Library.Pulls(),
+		"memory_bytes": machine, "usable_bytes": usable,
 	})
 }
 
