@@ -1,5 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
-import { agentColours, agentVariable } from '../src/lib/colours.ts';
+import { describe, expect, it } from 'vitest';
 import { messageOf } from '../src/lib/api.ts';
 import { snippets } from '../src/lib/snippets.ts';
 
@@ -20,20 +19,6 @@ describe('snippets', () => {
   });
   it('are JSON where they say so', () => {
     for (const s of all.filter((s) => s.language === 'json')) JSON.parse(s.code);
-  });
-});
-
-describe('colours', () => {
-  it('are always the same', () => expect(agentVariable('writer')).toBe(agentVariable('writer')));
-  it('are told apart while there are enough', async () => {
-    vi.resetModules();
-    const fresh = await import('../src/lib/colours.ts');
-    const names = ['writer', 'spec-b', 'übersetzer', 'spec-a', 'ci/fix-tests', 'dashboard', 'planner', 'reviewer', 'x', 'y'];
-    expect(new Set(names.map(fresh.agentVariable)).size).toBe(agentColours);
-  });
-  it('are all used, and no others', () => {
-    const seen = new Set(Array.from({ length: 1000 }, (_, i) => agentVariable(`agent-${i}`)));
-    expect([...seen].sort()).toEqual(Array.from({ length: agentColours }, (_, i) => `--agent-${i}`));
   });
 });
 
