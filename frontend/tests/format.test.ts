@@ -92,7 +92,7 @@ describe('times', () => {
   it('knows Go’s zero time', () => expect(instant('0001-01-01T00:00:00Z')).toBeUndefined());
   it('knows what is no time', () => expect(instant('soon')).toBeUndefined());
   it('says how long ago', () => {
-    expect(ago('2026-11-28T11:59:59.5Z', now)).toBe('now');
+    expect(ago('2026-11-28T11:59:59.5Z', now)).toBe('just now');
     expect(ago('2026-11-28T11:57:00Z', now).replace('\u202f', ' ')).toBe('3 min ago');
     expect(ago(undefined, now)).toBe('–');
   });

@@ -10,9 +10,9 @@ const thin = (text: string) => text.replaceAll('\u202f', ' ');
 
 describe('what a request is at', () => {
   it.each<[Partial<RequestRecord>, string, string]>([
-    [{ phase: 'prefill', prompt_tokens: 4096, prefilled_tokens: 1200 }, 'prefill', '1,200 of 4,096 tokens · 29 %'],
-    [{ phase: 'prefill', prompt_tokens: 5000, cached_tokens: 1000, prefilled_tokens: 4000 }, 'prefill', '4,000 of 4,000 tokens · 100 %, 1,000 reused'],
-    [{ phase: 'prefill' }, 'prefill', 'the prompt'],
+    [{ phase: 'prefill', prompt_tokens: 4096, prefilled_tokens: 1200 }, 'reading', '1,200 of 4,096 tokens · 29 %'],
+    [{ phase: 'prefill', prompt_tokens: 5000, cached_tokens: 1000, prefilled_tokens: 4000 }, 'reading', '4,000 of 4,000 tokens · 100 %, 1,000 reused'],
+    [{ phase: 'prefill' }, 'reading', 'the prompt'],
     [{ phase: 'restoring', cached_tokens: 2048 }, 'restoring', '2,048 tokens from disk'],
     [{ phase: 'decode', completion_tokens: 87 }, 'answering', '87 tokens'],
     [{ phase: 'decode', completion_tokens: 1 }, 'answering', '1 token'],
@@ -34,10 +34,6 @@ describe('what a request is at', () => {
   it('has words for a wait without any', () => {
     expect(waitText({ reason: 'loading', text: '' })).toBe('The model is being loaded.');
     expect(waitText(undefined)).toBe('It is not known why.');
-  });
-  it('says for how long still, if it is known and not at once', () => {
-    expect(thin(waitText({ reason: 'queue', text: 'Waits for its turn.', estimate_ms: 1500 }))).toBe('Waits for its turn. About 1.50 s more.');
-    expect(waitText({ reason: 'queue', text: 'Waits for its turn.', estimate_ms: 7 })).toBe('Waits for its turn.');
   });
 });
 

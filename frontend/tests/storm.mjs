@@ -5,7 +5,7 @@ import http from 'node:http';
 
 const agents = ['writer', 'reviewer', 'ci/fix-tests', 'planner', 'übersetzer', 'a-name-that-is-rather-long-and-goes-on', 'doc', 'ops'];
 const waits = [
-  { reason: 'sequences', text: '8 requests run, as many as may at once; 2 are before it.', ahead: 2, estimate_ms: 2400 },
+  { reason: 'sequences', text: '8 requests run, as many as may at once; 2 are before it.', ahead: 2, estimate_ms: 700 },
   { reason: 'cells', text: 'The pool has room for 1,024 more tokens, and it needs 3,400; 1 is before it.', ahead: 1, estimate_ms: 5200 },
   { reason: 'follows', text: 'An earlier request of the same conversation is still being answered.' },
 ];

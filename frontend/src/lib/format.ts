@@ -41,6 +41,9 @@ export function span(seconds: number | undefined | null): string {
   return `${Math.floor(s / size)}${THIN}${unit}` + (rest > 0 && next ? ` ${rest}${THIN}${next[1]}` : '');
 }
 
+/** 1 agent, 2 agents. */
+export const counted = (n: number, one: string, many = one + 's'): string => `${count(n)} ${n === 1 ? one : many}`;
+
 /** Whole numbers with separators: 12,345. */
 export function count(n: number | undefined | null): string {
   if (!known(n)) return NONE;
@@ -110,14 +113,21 @@ export function instant(text: string | undefined): number | undefined {
   return Number.isNaN(t) ? undefined : t;
 }
 
-/** How long ago: now, 12 s ago, 3 min ago. */
+/** A time of milliseconds, in its largest unit alone. */
+export const about = (ms: number): string => span(ms / 1000).split(' ')[0]!;
+
+/** How long ago: just now, 12 s ago, 3 min ago. */
 export function ago(text: string | undefined, now: number): string {
   const t = instant(text);
   if (t === undefined) return NONE;
-  const s = (now - t) / 1000;
-  if (s < 1.5) return 'now';
-  const whole = span(s).split(' ')[0]!;
-  return whole + ' ago';
+  return now - t < 1500 ? 'just now' : about(now - t) + ' ago';
+}
+
+/** For how long already: for 12 s. */
+export function lasting(text: string | undefined, now: number): string {
+  const t = instant(text);
+  if (t === undefined) return NONE;
+  return `for ${about(Math.max(1000, now - t))}`;
 }
 
 const two = (n: number) => n.toString().padStart(2, '0');

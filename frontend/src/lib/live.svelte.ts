@@ -1,10 +1,12 @@
 // What the one event stream tells: the last snapshot, the requests, and the past in rings.
 
 import { api, ask } from './api.ts';
+import { seeAgents } from './colours.ts';
 import { Feed, type ServerEvent } from './events.ts';
 import { Rate, Ring } from './history.ts';
-import { instant } from './format.ts';
+import { ago, instant, moment } from './format.ts';
 import { mergeLines, type LogEntry } from './logs.ts';
+import { Waits } from './waits.ts';
 import type { LogLine, Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
 
 const hour = 3600;
@@ -46,6 +48,9 @@ class Live {
   /** Tokens per second, in and out, over the last seconds. */
   tokensIn = $state<number | undefined>();
   tokensOut = $state<number | undefined>();
+
+  /** What those that wait were told first. */
+  readonly waits = new Waits();
 
   readonly throughput = new Ring(4, hour);
   readonly latency = new Map<string, Ring>();
@@ -145,6 +150,8 @@ class Live {
     this.#lastSnapshot = here;
     this.#skew = (instant(s.at) ?? here) - here;
     this.now = here + this.#skew;
+    seeAgents([...s.engine.models.flatMap((m) => (m.pool.sequences ?? []).map((q) => q.agent)), ...(s.running ?? []).map((r) => r.agent)]);
+    this.waits.see(s.running ?? [], this.now);
     this.snapshot = s;
     if (this.#pending.size > 0) {
       this.#merge([...this.#pending.values()]);
@@ -241,6 +248,12 @@ class Live {
   get stale(): boolean {
     return this.connection.state === 'lost';
   }
+
+  /** How long ago; while nothing is heard from the server, when: a time that stands still would lie. */
+  ago(text: string | undefined): string {
+    return this.stale ? moment(text, Date.now()) : ago(text, this.now);
+  }
+
 }
 
 export const live = new Live();

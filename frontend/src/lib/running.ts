@@ -2,19 +2,20 @@
 
 import { count, instant, ms, percent } from './format.ts';
 import type { Miss, RequestRecord, Stage, Wait } from './types.ts';
+import type { Expected } from './waits.ts';
 
 export const stageNames: Record<Stage, string> = {
   waiting: 'waiting',
   restoring: 'restoring',
-  prefill: 'prefill',
+  prefill: 'reading',
   decode: 'answering',
 };
 
 export const stageTexts: Record<Stage, string> = {
   waiting: 'It has not begun: something must happen first.',
   restoring: 'What was kept of its conversation is read back from disk.',
-  prefill: 'The model reads the part of the prompt that could not be reused.',
-  decode: 'The model writes the answer, token by token.',
+  prefill: 'The model reads the part of the prompt that could not be reused (prefill).',
+  decode: 'The model writes the answer, token by token (decode).',
 };
 
 /** What is said of a wait without a text of its own. */
@@ -34,10 +35,36 @@ export const stageOf = (r: RequestRecord): Stage | undefined => r.phase ?? (r.tt
 
 export const isWaiting = (r: RequestRecord): boolean => stageOf(r) === 'waiting';
 
-export function waitText(w: Wait | undefined): string {
+/** Why it waits, and for how long still: as it was told first, counted down. */
+export function waitText(w: Wait | undefined, expected?: Expected, now = 0): string {
   if (!w) return 'It is not known why.';
   const text = w.text || waits[w.reason] || w.reason;
-  return w.estimate_ms && w.estimate_ms >= 100 ? `${text} About ${ms(w.estimate_ms)} more.` : text;
+  if (!expected) return text;
+  const left = expected.until - now;
+  if (left < 0) return `${text} Longer than expected (${ms(expected.ms)}).`;
+  return `${text} About ${ms(Math.max(100, Math.ceil(left / 100) * 100))} more.`;
+}
+
+/**
+ * How long somebody who comes now has to wait, in words. Who waits already for longer than that
+ * says that it is more.
+ */
+export function newcomerWaits(estimateMS: number, running: readonly RequestRecord[], now: number): string {
+  const longest = Math.max(0, ...running.filter(isWaiting).map((r) => ages(r, now).stage ?? 0));
+  if (longest > estimateMS) return `more than ${ms(Math.floor(longest / 100) * 100)}`;
+  return `about ${ms(estimateMS)}`;
+}
+
+/** How many are at what, in words: 5 answering, 11 reading prompts, 4 waiting. */
+export function phases(running: readonly RequestRecord[]): { stage: Stage; n: number; text: string }[] {
+  const n: Record<Stage, number> = { decode: 0, prefill: 0, restoring: 0, waiting: 0 };
+  for (const r of running) n[stageOf(r) ?? 'prefill']++;
+  return [
+    { stage: 'decode' as const, n: n.decode, text: 'answering' },
+    { stage: 'prefill' as const, n: n.prefill, text: n.prefill === 1 ? 'reading its prompt' : 'reading prompts' },
+    { stage: 'restoring' as const, n: n.restoring, text: 'restoring' },
+    { stage: 'waiting' as const, n: n.waiting, text: 'waiting' },
+  ].filter((p) => p.n > 0);
 }
 
 export interface Doing {
@@ -48,7 +75,7 @@ export interface Doing {
   computed?: number;
 }
 
-export function doing(r: RequestRecord): Doing {
+export function doing(r: RequestRecord, expected?: Expected, now = 0): Doing {
   const stage = stageOf(r);
   const prompt = r.prompt_tokens ?? 0;
   const word = stage ? stageNames[stage] : 'begun';
@@ -56,7 +83,7 @@ export function doing(r: RequestRecord): Doing {
     case undefined:
       return { word, text: 'before its first token' };
     case 'waiting':
-      return { word, text: waitText(r.wait) };
+      return { word, text: waitText(r.wait, expected, now) };
     case 'restoring':
       return { word, text: r.cached_tokens > 0 ? `${count(r.cached_tokens)} tokens from disk` : 'its tokens from disk' };
     case 'prefill': {
