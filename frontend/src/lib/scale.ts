@@ -48,3 +48,9 @@ export function logTicks(from: number, to: number, most = 7): number[] {
   }
   return [];
 }
+
+/** A value of an axis, which is not rounded but for what numbers of a computer have too much. */
+export function exact(n: number): string {
+  const [whole, rest] = Number(n.toPrecision(6)).toString().split('.');
+  return whole!.replace(/\B(?=(\d{3})+(?!\d))/g, ',') + (rest ? `.${rest}` : '');
+}

@@ -2,8 +2,9 @@
 
 export const terms = {
   TTFT: 'Time to first token: from the request’s arrival to the first piece of its answer, waiting included.',
-  TPOT: 'Time per output token: what each token after the first took, on average over one answer.',
+  TPOT: 'Time per output token: what each token after the first took, on average over one answer that has ended. It includes every pause, so it is often longer than the median gap.',
   ITL: 'Inter-token latency: each pause between two tokens, as the reader of a stream feels it.',
+  'one stream': 'How fast one answer comes while it is written: 1 second ÷ the median gap between its tokens.',
   p50: 'The median: half were faster, half slower.',
   p95: 'Of 20, 19 were faster.',
   p99: 'Of 100, 99 were faster.',
