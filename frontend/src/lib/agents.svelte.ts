@@ -19,18 +19,29 @@ class Agents {
   leaving = $state.raw<ReadonlyMap<string, { timer: ReturnType<typeof setTimeout>; notice: number }>>(new Map());
   byID = $derived(new Map((this.list ?? []).map((a) => [a.id, a])));
   #last = 0;
+  #hinted: ReturnType<typeof setTimeout> | undefined;
   #asking = false;
 
   /** Call it in an effect: it keeps the list fresh until the effect ends. */
   watch(): () => void {
     void this.refresh();
     const timer = setInterval(() => void this.refresh(), every);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(this.#hinted);
+      this.#hinted = undefined;
+    };
   }
 
-  /** A request has ended: soon, but not for each of hundreds. */
+  /** A request has ended: soon, but not for each of hundreds. The last one counts, too. */
   hint(): void {
-    if (Date.now() - this.#last > atMost) void this.refresh();
+    this.#hinted ??= setTimeout(
+      () => {
+        this.#hinted = undefined;
+        void this.refresh();
+      },
+      Math.max(0, this.#last + atMost - Date.now()),
+    );
   }
 
   async refresh(): Promise<void> {

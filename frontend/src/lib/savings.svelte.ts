@@ -6,23 +6,34 @@ import { live } from './live.svelte.ts';
 import type { Savings as Saved } from './types.ts';
 
 const every = 10_000;
-const atMost = 2000;
+const atMost = 1000;
 
 class Savings {
   data = $state.raw<Saved | undefined>();
   error = $state<string | undefined>();
   #last = 0;
+  #hinted: ReturnType<typeof setTimeout> | undefined;
 
   /** Call it in an effect: it keeps the sums fresh until the effect ends. */
   watch(): () => void {
     void this.refresh();
     const timer = setInterval(() => void this.refresh(), every);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(this.#hinted);
+      this.#hinted = undefined;
+    };
   }
 
-  /** A request has ended: soon, but not for each of hundreds. */
+  /** A request has ended: soon, but not for each of hundreds. The last one counts, too. */
   hint(): void {
-    if (Date.now() - this.#last > atMost) void this.refresh();
+    this.#hinted ??= setTimeout(
+      () => {
+        this.#hinted = undefined;
+        void this.refresh();
+      },
+      Math.max(0, this.#last + atMost - Date.now()),
+    );
   }
 
   async refresh(): Promise<void> {
