@@ -34,19 +34,19 @@ export const tips = new Tips();
 
 const patience = 250;
 
-/** An action: explains an element. */
+/** An action: explains an element; without a text it does nothing. */
 export function tip(node: HTMLElement, text: string) {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const describe = () => node.setAttribute('aria-description', text);
+  const describe = () => (text ? node.setAttribute('aria-description', text) : node.removeAttribute('aria-description'));
   const enter = (e: PointerEvent) => {
-    if (e.pointerType === 'touch') return;
+    if (e.pointerType === 'touch' || !text) return;
     timer = setTimeout(() => tips.show(node, text), patience);
   };
   const leave = () => {
     clearTimeout(timer);
     tips.hide(node);
   };
-  const focus = () => node.matches(':focus-visible') && tips.show(node, text);
+  const focus = () => text !== '' && node.matches(':focus-visible') && tips.show(node, text);
   const key = (e: KeyboardEvent) => e.key === 'Escape' && tips.hide(node);
   node.addEventListener('pointerenter', enter);
   node.addEventListener('pointerleave', leave);
