@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outcome, parts } from '../src/lib/anatomy.ts';
+import { outcome, parts, promptSum } from '../src/lib/anatomy.ts';
 import type { RequestRecord } from '../src/lib/types.ts';
 
 const at = '2026-11-28T12:00:00Z';
@@ -32,3 +32,8 @@ describe('parts', () => {
 });
 
 it('names why a request was shed', () => expect(outcome(record({ outcome: 'shed', shed: 'queue_full' }))).toBe('shed: the queue was full'));
+
+it('says where a prompt’s tokens came from, as a sum', () => {
+  expect(promptSum({ prompt_tokens: 583, cached_tokens: 398, outcome: 'ok', miss: { tokens: 154 } })).toBe('583 tokens = 398 reused + 31 new + 154 computed again');
+  expect(promptSum({ prompt_tokens: 1, cached_tokens: 1, outcome: 'ok' })).toBe('1 token = 1 reused + 0 new');
+});

@@ -1,6 +1,6 @@
 // A request's time, part by part.
 
-import { instant } from './format.ts';
+import { count, counted, instant } from './format.ts';
 import { stageNames, stageOf } from './running.ts';
 import type { RequestRecord, Stage } from './types.ts';
 
@@ -72,6 +72,16 @@ export function parts(r: RequestRecord, now: number): Part[] {
 
 export const reuse = (r: { prompt_tokens?: number; cached_tokens: number }): number | undefined =>
   r.prompt_tokens ? r.cached_tokens / r.prompt_tokens : undefined;
+
+/** Where its prompt's tokens came from: 583 tokens = 398 reused + 31 new + 154 computed again. */
+export function promptSum(r: { prompt_tokens?: number; cached_tokens: number; outcome: RequestRecord['outcome']; miss?: { tokens: number } }): string {
+  const all = r.prompt_tokens ?? 0;
+  const computed = Math.max(0, all - r.cached_tokens);
+  const again = Math.min(r.miss?.tokens ?? 0, computed);
+  const fresh = computed - again;
+  const sum = [`${count(r.cached_tokens)} reused`, `${count(fresh)} ${r.outcome === 'running' ? 'to compute' : 'new'}`, ...(again > 0 ? [`${count(again)} computed again`] : [])];
+  return `${counted(all, 'token')} = ${sum.join(' + ')}`;
+}
 
 export const shedNames: Record<string, string> = {
   queue_full: 'the queue was full',
