@@ -30,7 +30,7 @@ class Library {
     if (live.stale) return;
     try {
       const data = await api.library();
-      this.data = { models: data.models ?? [], suggestions: data.suggestions ?? [], pulls: data.pulls ?? [] };
+      this.data = { ...data, models: data.models ?? [], suggestions: data.suggestions ?? [], pulls: data.pulls ?? [] };
       this.error = undefined;
       this.absent = false;
     } catch (e) {

@@ -332,6 +332,9 @@ export interface Desktop {
 }
 
 export interface Library {
+  /** What the machine has, and what of it models may have; what fits is measured by that. */
+  memory_bytes?: number;
+  usable_bytes?: number;
   models: LocalModel[];
   suggestions: Suggestion[];
   pulls: Pull[];
