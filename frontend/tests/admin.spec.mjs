@@ -28,6 +28,7 @@ test('settings: what is not allowed is said at its field; saved, undone, reset',
   await form.getByRole('alert').waitFor();
   refusalsSince(before);
   assert.match(await form.getByRole('alert').textContent(), /1s to 1h/);
+  assert.ok(await save.isDisabled(), 'what was refused is not saved again as it is');
   assert.equal(await field.getAttribute('aria-invalid'), 'true');
   assert.ok(await field.evaluate((e) => e === document.activeElement), 'what was refused can be typed again at once');
   await accessible('a refused setting');
@@ -49,7 +50,7 @@ test('settings: what is not allowed is said at its field; saved, undone, reset',
   await eventually('as it was', async () => (await field.inputValue()) === was && (await reset.count()) === 0);
   assert.ok(await field.evaluate((e) => e === document.activeElement));
 
-  const awake = page.getByRole('checkbox', { name: 'Keep awake' });
+  const awake = page.getByRole('switch', { name: 'Keep awake' });
   await press(awake, 'Space');
   await page.getByRole('button', { name: 'Save Keep awake' }).waitFor();
   await press(page.getByRole('button', { name: 'Undo the change of Keep awake' }));
@@ -100,7 +101,7 @@ test('logs: lines as they come, by level and words; pause and follow', async () 
     await press(b);
     assert.equal(await b.getAttribute('aria-pressed'), 'true');
   }
-  await press(page.getByRole('button', { name: 'Copy the lines shown' }));
+  await press(page.getByRole('button', { name: 'Copy lines' }));
   await eventually('copied', async () => (await page.evaluate(() => navigator.clipboard.readText())).includes(lines[0].message));
   await eventually('the model is ready', async () => (await state()) === 'ready', 60);
 });
@@ -179,6 +180,11 @@ test('a lost connection is told, with since when, and comes back', async () => {
   await alert.waitFor({ timeout: 20000 });
   assert.match(await alert.textContent(), /What is shown is from \d\d:\d\d:\d\d/);
   assert.ok(await page.locator('.stale').count());
+  const row = page.locator('.model').first();
+  await row.getByText('was ready').waitFor();
+  for (const name of ['Stop', 'Restart', 'Unload']) assert.ok(await row.getByRole('button', { name }).isDisabled(), name);
+  assert.match(await page.getByRole('region', { name: 'Now' }).textContent(), /as of \d\d:\d\d:\d\d/);
+  assert.doesNotMatch(await page.locator('main').textContent(), /\d\u202f(s|min) ago/, 'no time that stands still');
   await accessible('a lost connection');
   await press(alert.getByRole('button', { name: 'Try now' }));
   await eventually('it has tried', async () => /next try/.test(await alert.textContent()));

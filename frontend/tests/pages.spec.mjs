@@ -44,6 +44,10 @@ test('overview: ranges, metrics, scale, a request’s anatomy and its miss', asy
     await press(page.locator('button.tile', { hasText: m }), 'Space');
     await page.locator('section h2', { hasText: m }).waitFor();
   }
+  for (const m of ['TPOT', 'ITL', 'TTFT']) {
+    await press(page.getByRole('group', { name: 'What is drawn' }).getByRole('button', { name: m }));
+    assert.equal(await page.locator('button.tile', { hasText: m }).getAttribute('aria-pressed'), 'true');
+  }
   await press(page.getByRole('button', { name: 'log scale', exact: true }));
   await press(page.getByRole('button', { name: 'log scale', exact: true }));
   const line = page.locator('button.line', { hasText: 'spec-a' }).filter({ has: page.locator('.missed') }).first();
@@ -85,15 +89,16 @@ test('overview: what runs and who waits and why, as it goes on', async () => {
     };
     await until(now.getByText('No request has come yet.'));
     storm.perMinute = 900;
-    await until(now.locator('li.waiting').filter({ hasText: 'The pool has room for 1,024 more tokens, and it needs 3,400; 1 is before it. About 5.20' }));
+    await until(now.locator('li.waiting').filter({ hasText: 'The pool has room for 1,024 more tokens, and it needs 3,400; 1 is before it. About ' }));
+    await until(now.locator('li.waiting').filter({ hasText: 'Longer than expected' }));
     await until(now.locator('li.prefill').filter({ hasText: /[\d,]+ of [\d,]+ tokens · <?\d+\u202f%, [\d,]+ reused/ }));
     await until(now.locator('li.decode').filter({ hasText: /\d+ tokens/ }));
     await until(now.locator('li.more').filter({ hasText: /and \d+ more/ }));
     const said = await now.locator('header').textContent();
     const total = storm.running.length;
-    const [, working, waiting] = /(\d+) running\s*(\d+) waiting/.exec(said);
-    assert.equal(Number(working) + Number(waiting), total);
-    assert.equal(Number(waiting), storm.running.filter((q) => q.record.phase === 'waiting').length);
+    const counts = Object.fromEntries([...said.matchAll(/(\d+) (answering|reading|restoring|waiting)/g)].map(([, n, what]) => [what, Number(n)]));
+    assert.equal(Object.values(counts).reduce((a, b) => a + b), total);
+    assert.equal(counts.waiting ?? 0, storm.running.filter((q) => q.record.phase === 'waiting').length);
     // Nothing comes any more, and what ran has ended.
     storm.perMinute = 0;
     for (let i = 0; i < 60; i++) await server.send(storm.step(1));
@@ -110,7 +115,7 @@ test('overview: what is not in everybody’s words is explained, also by keyboar
   const bubble = page.locator('.tip');
   await page.locator('button.tile', { hasText: 'First token' }).focus();
   await page.keyboard.press('Tab');
-  await bubble.getByText('Time per output token').waitFor();
+  await bubble.getByText('How fast one answer comes').waitFor();
   await page.keyboard.press('Escape');
   assert.equal(await bubble.count(), 0);
   const stop = page.locator('.model').first().getByRole('button', { name: 'Stop' });
@@ -193,30 +198,45 @@ test('agents: pin, evict, fork, export, forget and undo', async () => {
   await press(pin);
   await eventually('not pinned', async () => (await pin.getAttribute('aria-pressed')) === 'false');
   await chat('spec-b', [{ role: 'user', content: prompt + 'And with coffee?' }]);
-  const evict = actions('spec-b').getByRole('button', { name: 'Evict spec-b' });
-  await eventually('hot', () => evict.isEnabled());
-  await press(evict);
-  await eventually('not hot', () => evict.isDisabled());
+  const more = (id) => press(actions(id).getByRole('button', { name: `More actions for ${id}`, exact: true }));
+  const item = (what) => page.getByRole('menuitem', { name: new RegExp(`^${what} `) });
+  const focused = (what) => item(what).evaluate((e) => e === document.activeElement);
+  await more('spec-b');
+  await eventually('hot', () => item('Evict').isEnabled());
+  await accessible('the menu of an agent');
+  await page.keyboard.press('End');
+  assert.ok(await focused('Forget'), 'the last one');
+  await page.keyboard.press('ArrowDown');
+  assert.ok(await focused('Evict'), 'around to the first');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.getByRole('menu').count(), 0);
+  assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /More actions for spec-b/);
+  await more('spec-b');
+  await press(item('Evict'));
+  await more('spec-b');
+  await eventually('not hot', () => item('Evict').isDisabled());
+  await page.keyboard.press('Escape');
 
-  await press(actions('spec-a').getByRole('button', { name: 'Fork spec-a' }));
+  await more('spec-a');
+  await press(item('Fork'));
   await page.getByRole('dialog').waitFor();
   await accessible('the fork dialog');
   await page.getByLabel('The new agent’s name').fill('spec-c');
   await page.keyboard.press('Enter');
   await actions('spec-c').waitFor();
 
-  const [download] = await Promise.all([
-    page.waitForEvent('download'),
-    press(actions('spec-a').getByRole('link', { name: 'Export spec-a' })),
-  ]);
+  await more('spec-a');
+  const [download] = await Promise.all([page.waitForEvent('download'), press(item('Export'))]);
   assert.equal(download.suggestedFilename(), 'spec-a.samovar-agent.tar');
   assert.equal(await download.failure(), null);
 
-  await press(actions('spec-c').getByRole('button', { name: 'Forget spec-c' }));
+  await more('spec-c');
+  await press(item('Forget'));
   await press(actions('spec-c').getByRole('button', { name: 'Undo' }));
   await page.waitForTimeout(6500);
   assert.ok((await agentNames()).includes('spec-c'), 'undone');
-  await press(actions('spec-c').getByRole('button', { name: 'Forget spec-c' }));
+  await more('spec-c');
+  await press(item('Forget'));
   await eventually('forgotten', async () => !(await agentNames()).includes('spec-c'));
   await eventually('gone from the page', async () => (await actions('spec-c').count()) === 0);
   await press(page.getByRole('button', { name: 'Agent', exact: true }));
@@ -242,6 +262,19 @@ test('what agents are called and say is only ever text', async () => {
   assert.equal(await page.evaluate(() => window.hit), undefined);
 });
 
+test('pool: agents are counted as the table has them', async () => {
+  await chat('spec-b', [{ role: 'user', content: prompt + 'And with coffee?' }]);
+  await open('pool');
+  const rows = page.getByRole('region', { name: 'Sequences' }).locator('tbody tr');
+  await rows.first().waitFor();
+  await eventually('the same number', async () => {
+    const names = new Set((await rows.locator('th').allTextContents()).map((t) => t.replace('pinned', '').trim()));
+    names.delete('no agent');
+    const said = await page.getByRole('region', { name: 'Tiers and memory' }).textContent();
+    return new RegExp(`of ${names.size} agents?\\D`).test(said);
+  });
+});
+
 test('savings: what was saved', async () => {
   await open('savings');
   await page.getByRole('heading', { name: 'By day' }).waitFor();
@@ -259,7 +292,7 @@ test('models: load, pin, unload; a search that fails or finds', async (t) => {
   await press(pin);
   await eventually('not pinned', async () => (await pin.getAttribute('aria-pressed')) === 'false');
   await press(actions.getByRole('button', { name: 'Unload guide' }));
-  await press(actions.getByRole('button', { name: 'Load guide' }));
+  await press(actions.getByRole('button', { name: 'Start guide' }));
   await actions.getByRole('button', { name: 'Unload guide' }).waitFor();
   const words = page.getByRole('searchbox');
   if ((await words.count()) === 0) return t.skip('this server has no library');
@@ -325,6 +358,51 @@ test('try it: an answer with its anatomy, and reuse the second time', async () =
   await accessible('a conversation');
   await press(page.getByRole('button', { name: 'New conversation' }));
   assert.equal(await page.locator('.said').count(), 0);
+});
+
+test('try it: what a model writes is text, some of it in shape', async () => {
+  const said = 'By hand:\n```sh\ncurl http://127.0.0.1:7266/v1 <b>x</b>\n```\n- **bold** and `code`\n- [a](javascript:alert`1`) ' + nasty + '\n\n<script>window.hit=1</script>';
+  await page.route('**/v1/chat/completions', (r) =>
+    r.fulfill({
+      contentType: 'text/event-stream',
+      headers: { 'X-Request-Id': 'req_made_up' },
+      body: [{ choices: [{ delta: { content: said } }] }, { choices: [], usage: { prompt_tokens: 9, completion_tokens: 9 } }].map((d) => `data: ${JSON.stringify(d)}\n\n`).join('') + 'data: [DONE]\n\n',
+    }),
+  );
+  await open('try');
+  await page.getByLabel('Message').fill('Hello');
+  await page.keyboard.press('Enter');
+  const text = page.locator('.said:not(.user) .text');
+  assert.equal(await text.locator('pre').textContent(), 'curl http://127.0.0.1:7266/v1 <b>x</b>');
+  assert.equal(await text.locator('li').count(), 2);
+  assert.equal(await text.locator('strong').textContent(), 'bold');
+  assert.equal(await page.locator('main :is(img, script, b), main a[href^=javascript]').count(), 0);
+  assert.equal(await page.evaluate(() => window.hit), undefined);
+  await page.getByText(`The guide writes the usual address, 127.0.0.1:7266; yours is ${base}.`).waitFor();
+  await accessible('an answer in Markdown');
+  await page.unrouteAll();
+  await press(page.getByRole('button', { name: 'New conversation' }));
+});
+
+test('models: one that does not fit is downloaded only after a warning', async () => {
+  const asked = [];
+  await page.route(/samovar\/v1\/models$/, (r) =>
+    r.fulfill({ json: { models: [], pulls: [], memory_bytes: 32 * 2 ** 30, usable_bytes: 20 * 2 ** 30, suggestions: [{ name: 'huge', ref: 'o/huge', bytes: 4e10, parameters: 7e10, licence: 'MIT', context_tokens: 131072, kind: 'chat', tools: 'good', checked: true, needs_bytes: 42 * 2 ** 30, fits: false, recommended: false, here: false }] } }),
+  );
+  await page.route(/models\/pull$/, (r) => (asked.push(r.request().postDataJSON()), r.fulfill({ json: { name: 'huge', state: 'failed', done_bytes: 0, total_bytes: 0, bytes_per_second: 0, left_ns: 0, started_at: new Date().toISOString() } })));
+  await open('overview');
+  await open('models');
+  await page.getByText(/too large: over 20\D*GiB/).waitFor();
+  await press(page.getByRole('button', { name: 'Download huge' }));
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText(/needs about 42\D*GiB of memory; up to 20\D*GiB of this machine’s 32/).waitFor();
+  await accessible('a warning');
+  await page.keyboard.press('Escape');
+  assert.deepEqual(asked, []);
+  await press(page.getByRole('button', { name: 'Download huge' }));
+  await press(dialog.getByRole('button', { name: 'Download anyway' }));
+  await eventually('it was asked for', () => asked.length === 1);
+  await page.unrouteAll();
 });
 
 nothingWasWrong();

@@ -42,9 +42,9 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
     },
     {
       id: 'codex',
-      title: 'Codex',
+      title: 'Codex, versions before February 2026',
       language: 'toml',
-      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex. Only for versions from before February 2026: later ones speak the Responses API alone, which Samovar does not serve yet.',
+      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex. Later versions speak the Responses API alone, which Samovar does not serve yet.',
       code: [
         `model = ${quoted(model)}`,
         `model_provider = "samovar"`,
