@@ -33,6 +33,8 @@ const (
 	// panelSoon is how long the window waits for one, before it opens for want of it.
 	panelSoon = 3 * time.Second
 	panelPoll = 100 * time.Millisecond
+	// othersPoll is how often a menu over nothing looks whether somebody else serves.
+	othersPoll = 2 * time.Second
 )
 
 // hasMenuBar says whether this build has one.
@@ -150,11 +152,13 @@ func (m *menuBarRun) serve(ctx context.Context, opened *service, err error) erro
 }
 
 // awaitRetry waits until somebody has it try again, in the menu or by the signal that has
-// settings read again. It returns false once ctx is done, or nobody knows of it: a menu
-// without a panel is seen by no one, and would stay for ever.
+// settings read again. It returns false once ctx is done, or this menu is of no use: without
+// a panel nobody sees it, and once another one serves from the data folder that one counts.
 func (m *menuBarRun) awaitRetry(ctx context.Context) bool {
 	look := time.NewTicker(panelWithin)
 	defer look.Stop()
+	others := time.NewTicker(othersPoll)
+	defer others.Stop()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -168,6 +172,11 @@ func (m *menuBarRun) awaitRetry(ctx context.Context) bool {
 			return true
 		case <-look.C:
 			if !m.session.Hosted() {
+				return false
+			}
+		case <-others.C:
+			if _, err := findAnother(ctx, m.where, 0, 0); err == nil {
+				m.log.Info("another samovar serves from the data folder by now, so this one goes")
 				return false
 			}
 		}

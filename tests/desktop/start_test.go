@@ -40,6 +40,26 @@ func TestASecondStartShowsTheFirst(t *testing.T) {
 	require.Zero(t, a.ends())
 }
 
+// Who has put the settings right may start it again: one menu is left.
+func TestASecondStartReplacesOneThatServesNothing(t *testing.T) {
+	t.Parallel()
+	bus := statusnotifier.StartBus(t)
+	host := statusnotifier.NewHost(t, bus)
+	home := t.TempDir()
+	env := map[string]string{"SAMOVAR_THREADS": ""}
+	settingsIn(t, home, "threads = 'many'\n")
+	first := launch(t, bus, setup{home: home, env: env})
+	first.item = host.Item(t)
+	first.awaitEntry("Failed: ")
+	settingsIn(t, home, "threads = 1\n")
+	second := launch(t, bus, setup{home: home, env: env})
+	second.item = host.Item(t)
+	second.awaitEntry("Ready · guide")
+	require.Equal(t, 2, first.exitCode())
+	second.click("Quit Samovar")
+	require.Zero(t, second.ends())
+}
+
 // Who starts it again while the first still saves gets one that serves.
 func TestASecondStartWaitsForOneThatQuits(t *testing.T) {
 	t.Parallel()
