@@ -31,7 +31,7 @@ describe('parts', () => {
     expect(told({ outcome: 'client_gone', queue_ms: 5, prefill_ms: 40, total_ms: 50 })).toEqual([['queue', 5], ['prefill', 40], ['first', 5]]));
 });
 
-it('names why a request was shed', () => expect(outcome(record({ outcome: 'shed', shed: 'queue_full' }))).toBe('shed: the queue was full'));
+it('names why a request was shed', () => expect(outcome(record({ outcome: 'shed', shed: 'queue_full' }))).toBe('turned away: the queue was full'));
 
 it('says where a prompt’s tokens came from, as a sum', () => {
   expect(promptSum({ prompt_tokens: 583, cached_tokens: 398, outcome: 'ok', miss: { tokens: 154 } })).toBe('583 tokens = 398 reused + 31 new + 154 computed again');

@@ -12,14 +12,17 @@ export interface Part {
 }
 
 export const phaseNames: Record<Phase, string> = {
-  queue: 'queue',
-  restore: 'restore',
-  prefill: 'prefill',
+  queue: 'waiting',
+  restore: 'from disk',
+  prefill: 'reading',
   first: 'first token',
-  decode: 'decode',
+  decode: 'answering',
   running: 'before',
   none: 'not served',
 };
+
+/** The same in the words of those who build such engines. */
+export const phaseTerms: Partial<Record<Phase, string>> = { queue: 'queue', restore: 'restore', prefill: 'prefill', decode: 'decode' };
 
 /** The part of what a request is at while it runs. */
 const stageParts: Record<Stage, Phase> = { waiting: 'queue', restoring: 'restore', prefill: 'prefill', decode: 'decode' };
@@ -100,7 +103,7 @@ export function outcome(r: RequestRecord): string {
     case 'ok':
       return 'answered' + (r.finish_reason ? ` (${r.finish_reason})` : '');
     case 'shed':
-      return `shed: ${shedNames[r.shed ?? ''] ?? r.shed ?? 'no room'}`;
+      return `turned away: ${shedNames[r.shed ?? ''] ?? r.shed ?? 'no room'}`;
     case 'refused':
       return `refused (${r.status ?? ''})`;
     case 'failed':

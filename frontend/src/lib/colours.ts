@@ -1,7 +1,7 @@
 // Agents' looks: a colour, and where there are more agents than colours, stripes. An agent looks
 // the same as long as the page is open, everywhere and in both themes; who is in the pool or runs
-// when another one comes does not look like it. The colours themselves are in app.css: twelve
-// hues, each in two lightnesses, one set for each theme.
+// when another one comes does not look like it. The colours themselves are in app.css: eight
+// hues, each in three lightnesses, one set for each theme.
 
 export const agentColours = 24;
 

@@ -14,7 +14,7 @@ export const terms = {
   miss: 'A prompt that could have been reused further than it was, so that tokens were computed again.',
   'tokens in': 'Prompt tokens computed per second (prefill). Reused ones are not counted: nothing was computed for them.',
   'tokens out': 'Answer tokens made per second (decode), by all requests together.',
-  shed: 'Turned away at once with 429 and a time to come back, because it would have waited too long.',
+  shed: 'Shed: turned away at once with 429 and a time to come back, because it would have waited too long.',
   pool: 'The engine’s memory of conversations. A cell holds what the model keeps of one token.',
 } as const;
 
