@@ -88,7 +88,9 @@ func models(s Snapshot) []Item {
 		title = "Model: " + clean(s.Default.Model.ID, longestName)
 	}
 	off := s.Broken != (Problem{}) || s.Quitting
-	all := []Item{{Key: in, Title: title, Disabled: off}}
+	// The line is here, since there is always something between it and the next: lines
+	// cannot be hidden.
+	all := []Item{line("line.live"), {Key: in, Title: title, Disabled: off}}
 	names := modelNames(s)
 	for i := range modelSlots {
 		it := Item{Key: fmt.Sprint("model.", i), In: in, Mark: true, Hidden: true}
@@ -205,7 +207,6 @@ func live(s Snapshot) []Item {
 		agents = fmt.Sprintf("Agents: %d hot · %d warm", s.Agents.Hot, s.Agents.Warm)
 	}
 	return []Item{
-		line("line.live"),
 		{Key: "live.ttft", Title: ttft, Tooltip: "Time to first token, of the last minutes.", Disabled: true, Hidden: off},
 		{Key: "live.speed", Title: "Speed: " + rate(s.Speed.TokensPerSecond) + " tokens/s · " + fmt.Sprintf("%d running, %d waiting", running, waiting), Disabled: true, Hidden: off},
 		{Key: "live.pool", Title: share, Disabled: true, Hidden: off || !loaded},

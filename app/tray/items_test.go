@@ -262,6 +262,15 @@ func TestAnySnapshotMakesAMenu(t *testing.T) {
 	for range 300 {
 		s := anySnapshot(rng)
 		require.Equal(t, want, keys(s))
+		between := 0 // lines, which cannot be hidden
+		for _, it := range Items(s) {
+			if it.Separator && it.In == "" {
+				require.NotZero(t, between, "nothing is shown above %s", it.Key)
+				between = 0
+			} else if !it.Hidden && it.In == "" {
+				between++
+			}
+		}
 		for _, it := range Items(s) {
 			for _, text := range []string{it.Title, it.Tooltip} {
 				require.True(t, utf8.ValidString(text), "%s: %q", it.Key, text)
