@@ -412,7 +412,7 @@ func (l *loop) tasks() []sched.Task {
 	l.follow()
 	tasks := make([]sched.Task, 0, len(l.active))
 	for _, s := range l.active {
-		if !s.follows && s.restore == nil {
+		if !s.follows && s.restore == nil && (s.proof == nil || !s.proof.waits) {
 			tasks = append(tasks, sched.Task{Seq: s.seq, Arrived: s.arrived, Agent: s.agent, Prefill: l.prefillLeft(s)})
 		}
 	}
@@ -461,12 +461,7 @@ func (l *loop) fill(plan sched.Step) []output {
 			l.rows = append(l.rows, llama.Row{Seq: c.Seq, Pos: i, Token: s.tokens[i], Output: samples || notes || doubted})
 		}
 	}
-	for _, s := range l.active {
-		if p := s.proof; p != nil && !p.own {
-			l.proofs = append(l.proofs, output{s, len(l.rows), p.at})
-			l.rows = append(l.rows, llama.Row{Seq: p.seq, Pos: p.at, Token: p.token, Output: true})
-		}
-	}
+	l.addProofs()
 	l.echoed, l.echoRow = len(l.echoes), len(l.rows)
 	for _, e := range l.echoes {
 		l.rows = append(l.rows, llama.Row{Seq: e.seq, Pos: e.at, Token: e.token, Output: true})

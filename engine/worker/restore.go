@@ -3,7 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
+
 	"slices"
 	"time"
 
@@ -63,21 +63,6 @@ type read struct {
 	store.Piece
 	block blockfile.Block
 	buf   []byte // what the block is in, if it can be used again
-}
-
-// proof is what is still to be shown of restored state: that a token of it gives the
-// logits that it gave when it was saved. That is the prompt's last token if its logits
-// were kept; they are computed anyway if the answer was not opened with them (own).
-// Another is computed again on a sequence of its own, which shares the cells before it, as
-// one more row of the next step.
-type proof struct {
-	seq, at int
-	token   llama.Token
-	want    []blockfile.Logit
-	from    int // where the restored part begins
-	pieces  store.Match
-	whole   bool
-	own     bool
 }
 
 // fetch starts to read what is kept of a prompt beyond what the pool has of it. It
@@ -316,166 +301,4 @@ func (s *sequence) waitedFor(r *restore) time.Duration {
 		return time.Since(s.seated)
 	}
 	return time.Since(r.began)
-}
-
-// unproven says whether what s holds is still to be proven, and from where on.
-func (l *loop) unproven(s *sequence) (from int, is bool) {
-	p := s.proof
-	if p == nil || p.own && l.evaluated(s) > p.at { // others have computed it
-		return 0, false
-	}
-	return p.from, true
-}
-
-// dropUnproven lets go of what has come back for s and is not proven yet: nobody would
-// prove it later. It is on disk.
-func (l *loop) dropUnproven(s *sequence) {
-	from, is := l.unproven(s)
-	if r := s.restore; r != nil && r.put {
-		from, is = r.from, true
-	}
-	switch {
-	case !is:
-	case l.sizes.whole:
-		l.reset(s)
-	default:
-		l.broken = errors.Join(l.broken, l.cut(s.seq, from))
-	}
-}
-
-// openProof has d proven, on a sequence that it makes for that if need be. It returns
-// false if there is none to be had.
-func (l *loop) openProof(s *sequence, r *restore, d placed) bool {
-	p := &proof{seq: s.seq, at: d.at, token: s.tokens[d.at], want: d.logits, from: r.from, pieces: r.pieces}
-	if p.own = d.at == l.evaluated(s); p.own {
-		s.proof = p
-		return true
-	}
-	victims, ok := l.pool.PlanEviction(1, true, kv.NoSequence)
-	if !ok {
-		return false
-	}
-	if l.evict(victims); l.broken != nil {
-		return false
-	}
-	seq, ok := l.pool.Open(s.agent, time.Now())
-	if !ok {
-		return false
-	}
-	if err := l.backend.Share(s.seq, seq, d.at); err != nil {
-		l.broken = err
-		return false
-	}
-	l.pool.Share(s.seq, seq, d.at)
-	p.seq = seq
-	s.proof = p
-	return true
-}
-
-// openWholeProof is openProof for what came back with a checkpoint: see echo.
-func (l *loop) openWholeProof(s *sequence, r *restore) bool {
-	seq, ok := l.shareWhole(s.seq)
-	if ok {
-		end := l.evaluated(s)
-		last := r.digests[len(r.digests)-1]
-		s.proof = &proof{seq: seq, at: end, token: s.tokens[end-1], want: last.logits, pieces: r.pieces, whole: true}
-	}
-	return ok
-}
-
-// closeProof frees what a proof is computed on.
-func (l *loop) closeProof(s *sequence) {
-	if s.proof == nil {
-		return
-	}
-	seq, own := s.proof.seq, s.proof.own
-	s.proof = nil
-	if own {
-		return
-	}
-	if err := l.backend.Remove(seq); err != nil {
-		l.broken = err
-		return
-	}
-	l.pool.Remove(seq)
-}
-
-// proofRows counts the rows that the next step has for proofs and echoes.
-func (l *loop) proofRows() int {
-	n := len(l.echoes)
-	for _, s := range l.active {
-		if s.proof != nil && !s.proof.own {
-			n++
-		}
-	}
-	return n
-}
-
-// doubt is of restored state that gave other logits than were kept with it. Its part of
-// the prompt is prefilled; if that gives what was kept, the state was wrong, and is put
-// aside. If not, the logits are that sensitive there to how a step is made up, and the
-// state is as good as any.
-type doubt struct {
-	at        int
-	want      []blockfile.Logit
-	deviation float64
-	from      int // where the restored part began
-	ids       []blockfile.ID
-}
-
-// prove compares what was computed from restored state with what it was. If that is
-// another, the restored part is prefilled.
-func (l *loop) prove(s *sequence, logits []float32) bool {
-	p := s.proof
-	l.closeProof(s)
-	d := deviation(logits, p.want)
-	if d <= maxDeviation {
-		l.keep.proven++
-		return true
-	}
-	ids := idsOf(p.pieces)
-	if p.whole { // its token is not computed again as it was
-		l.rejectKept(ids, d)
-		l.reset(s)
-		return false
-	}
-	s.doubt = &doubt{at: p.at, want: p.want, deviation: d, from: p.from, ids: ids}
-	if err := l.cut(s.seq, p.from); err != nil {
-		l.broken = err
-	}
-	return false
-}
-
-// settleDoubts decides on what was prefilled instead of being restored.
-func (l *loop) settleDoubts() error {
-	for _, o := range l.doubts {
-		logits, err := l.backend.Logits(o.row)
-		if err != nil {
-			return err
-		}
-		d := o.s.doubt
-		o.s.doubt = nil
-		if deviation(logits, d.want) > d.deviation/2 {
-			l.keep.noisy++
-			l.keep.log.Warn("restored KV gave other logits than were kept, but so does computing it", "deviation", d.deviation, "position", d.at)
-			continue
-		}
-		l.rejectKept(d.ids, d.deviation)
-		l.keep.saveAgain(o.s.seq, d.from)
-	}
-	return nil
-}
-
-func idsOf(pieces store.Match) []blockfile.ID {
-	ids := make([]blockfile.ID, len(pieces))
-	for i, p := range pieces {
-		ids[i] = p.ID
-	}
-	return ids
-}
-
-func (l *loop) rejectKept(ids []blockfile.ID, deviation float64) {
-	l.keep.disproved++
-	l.keep.log.Warn("restored KV is wrong: it gives other logits than were kept", "deviation", deviation, "files", len(ids))
-	l.keep.store.Reject(ids, fmt.Errorf("the logits after it are %.2g standard deviations from what they were", deviation))
 }
