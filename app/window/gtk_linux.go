@@ -12,12 +12,8 @@ import "C"
 import (
 	"context"
 	"os"
-	"sync/atomic"
 	"unsafe"
 )
-
-// shown is the window that the callbacks from C are about: a process has one.
-var shown atomic.Pointer[glass]
 
 // terminatedByAPI is WebKit's reason for a page that we ended ourselves.
 const terminatedByAPI = 2
@@ -68,6 +64,9 @@ func attach(g *glass) {
 	C.samovar_attach()
 }
 
+// front has nothing to add to what Wails does.
+func front() {}
+
 // reload loads the page anew, in a new process.
 func reload() bool { return C.samovar_reload() != 0 }
 
@@ -83,18 +82,4 @@ func samovarContentDied(reason C.int) {
 	if g := shown.Load(); g != nil {
 		go g.session.died(why)
 	}
-}
-
-//export samovarLeads
-func samovarLeads(uri *C.char) {
-	url := C.GoString(uri)
-	g := shown.Load()
-	if g == nil {
-		return
-	}
-	go func() { // the main loop waits for nothing
-		if err := g.leave(url); err != nil {
-			g.options.Log.Warn("a link was not followed", "url", url, "err", err)
-		}
-	}()
 }

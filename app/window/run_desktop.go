@@ -173,6 +173,7 @@ func (g *glass) Raise() {
 	<-g.ready
 	wails.WindowUnminimise(g.ctx)
 	wails.WindowShow(g.ctx)
+	front()
 }
 
 // Background implements view.

@@ -123,3 +123,24 @@ func TestTheWindowLinksWhatWailsUses(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), "-framework UniformTypeIdentifiers")
 }
+
+// What app/window gives WebKit's delegate is given to a class of Wails's, by name, which
+// must not have it.
+func TestWailsHasTheDelegateThatIsAddedTo(t *testing.T) {
+	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/wailsapp/wails/v2")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	theirs := filepath.Join(strings.TrimSpace(string(out)), "internal", "frontend", "desktop", "darwin")
+	ours, err := os.ReadFile(filepath.Join(root, "app", "window", "cocoa_darwin.m"))
+	require.NoError(t, err)
+	require.Contains(t, string(ours), `objc_getClass("WailsContext")`)
+	require.Contains(t, string(ours), "webView:decidePolicyForNavigationAction:decisionHandler:")
+	head, err := os.ReadFile(filepath.Join(theirs, "WailsContext.h"))
+	require.NoError(t, err)
+	require.Regexp(t, `@interface WailsContext : NSObject <[^>]*WKNavigationDelegate`, string(head))
+	body, err := os.ReadFile(filepath.Join(theirs, "WailsContext.m"))
+	require.NoError(t, err)
+	require.Contains(t, string(body), "[self.webview setNavigationDelegate:self]")
+	require.NotContains(t, string(body), "decidePolicyForNavigationAction")
+}
