@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,4 +159,16 @@ func TestTheWindowRemembersWhereItWas(t *testing.T) {
 	require.Equal(t, large, was())
 	v.place, v.ok = normal, true
 	require.Equal(t, normal, was())
+}
+
+// The orders of its menu bar end with it, which is no reason to close it a second time.
+func TestAWindowThatIsClosingIsClosedOnce(t *testing.T) {
+	s, v := newTestSession(t, "/logs")
+	v.place, v.ok = State{Placed: true, Width: 900, Height: 600}, true
+	s.closing()
+	s.obey(bufio.NewScanner(strings.NewReader("")))
+	require.Empty(t, v.take())
+	was, err := ReadState(s.path)
+	require.NoError(t, err)
+	require.Equal(t, State{Placed: true, Width: 900, Height: 600, Page: "/logs"}, was)
 }
