@@ -35,12 +35,13 @@ func likeliest(logits []float32, n int) []blockfile.Logit {
 // depths to 3,300), and 0.09 was seen after one; KV of other weights is several away.
 const maxDeviation = 0.25
 
-// deviation is the largest difference between logits and a digest of what they were,
-// in standard deviations of the logits.
+// deviation is the largest difference between logits and a digest of what they were, in
+// standard deviations of the logits: of the digestSize likeliest tokens, however many an
+// opening has, since the largest of more differences is larger.
 func deviation(logits []float32, was []blockfile.Logit) float64 {
 	sd := max(spread(logits), minSpread)
 	most := 0.0
-	for _, l := range was {
+	for _, l := range was[:min(len(was), digestSize)] {
 		if int(l.Token) >= len(logits) {
 			return math.Inf(1)
 		}

@@ -70,3 +70,18 @@ func TestShortStepsAccuseNobody(t *testing.T) {
 	require.NoError(t, r.loop.broken)
 	r.loop.saveAll(time.Minute)
 }
+
+// More logits are kept of a prompt's end than of other places, and are no reason to doubt it
+// more.
+func TestOnlyTheLikeliestAreCompared(t *testing.T) {
+	logits := make([]float32, 300)
+	for i := range logits {
+		logits[i] = float32(i % 100)
+	}
+	opening := likeliest(logits, openingSize)
+	require.Zero(t, deviation(logits, opening))
+	opening[digestSize].Value -= 1000
+	require.Zero(t, deviation(logits, opening))
+	opening[digestSize-1].Value -= 1000
+	require.Greater(t, deviation(logits, opening), maxDeviation)
+}
