@@ -310,7 +310,7 @@ func (l *loop) poke() {
 // step plans, computes and samples once.
 func (l *loop) step() error {
 	plan := l.plan(time.Now())
-	if l.broken != nil || plan.Rows() == 0 && len(l.echoes) == 0 {
+	if l.broken != nil || plan.Rows() == 0 && l.proofRows() == 0 {
 		return l.broken
 	}
 	if len(plan.Prefill) > 0 {
@@ -412,7 +412,7 @@ func (l *loop) tasks() []sched.Task {
 	l.follow()
 	tasks := make([]sched.Task, 0, len(l.active))
 	for _, s := range l.active {
-		if !s.follows && s.restore == nil && (s.proof == nil || !s.proof.waits) {
+		if !s.follows && s.restore == nil && !l.provenFirst(s) {
 			tasks = append(tasks, sched.Task{Seq: s.seq, Arrived: s.arrived, Agent: s.agent, Prefill: l.prefillLeft(s)})
 		}
 	}

@@ -135,6 +135,14 @@ func (l *loop) proofRows() int {
 	return n
 }
 
+// provenFirst says that s is not gone on with before it is proven: others are proven in
+// this step, or nobody else is there, since a row alone is computed the most exactly (two
+// together are up to 0.3 standard deviations off at a depth of 8K, 0.5b shape on CPU).
+func (l *loop) provenFirst(s *sequence) bool {
+	p := s.proof
+	return p != nil && (p.waits || !p.own && !p.whole && p.rows == 1 && len(l.active) == 1)
+}
+
 // addProofs lays out the rows of proofs.
 func (l *loop) addProofs() {
 	for _, s := range l.active {
