@@ -2,9 +2,9 @@
 
 export const terms = {
   TTFT: 'Time to first token: from the request’s arrival to the first piece of its answer, waiting included.',
-  TPOT: 'Time per output token: what each token after the first took, on average over one answer that has ended. It includes every pause, so it is often longer than the median gap.',
-  ITL: 'Inter-token latency: each pause between two tokens, as the reader of a stream feels it.',
-  'one stream': 'How fast one answer comes while it is written: 1 second ÷ the median gap between its tokens.',
+  TPOT: 'Time per output token: what each token after the first took, on average over one answer that has ended. It includes every pause.',
+  ITL: 'Inter-token latency: each pause between two tokens, as the reader of a stream feels it. Tokens come in bursts, so the median is near 0; how fast an answer comes says TPOT.',
+  'one stream': 'How fast one answer comes: its tokens after the first ÷ the time since the first, of all that run or have ended lately together.',
   p50: 'The median: half were faster, half slower.',
   p95: 'Of 20, 19 were faster.',
   p99: 'Of 100, 99 were faster.',
@@ -19,6 +19,12 @@ export const terms = {
 } as const;
 
 export type TermName = keyof typeof terms;
+
+/** What does not work yet and many come for; README says it in the same words. */
+export const noTools = {
+  title: 'Agents cannot work yet.',
+  text: 'Agents send tools with nearly every request, and requests with tools are refused for now: Claude Code, Codex and opencode cannot work yet. Chat clients and your own programs can.',
+} as const;
 
 /** The orders that a model takes, in one line each. */
 export const orderTexts = {
