@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { blocks, inlines, otherAddress, type Inline } from '../src/lib/markdown.ts';
+import { blocks, inlines, otherAddress, prose, type Inline, withAddress } from '../src/lib/markdown.ts';
 
 /** What is read, without the marks. */
 const read = (all: Inline[]): string => all.map((s) => ('inside' in s ? `<${s.kind}>${read(s.inside)}</>` : s.kind === 'code' ? `<code>${s.text}</>` : s.text)).join('');
@@ -48,5 +48,22 @@ describe('Markdown', () => {
     expect(otherAddress('at http://127.0.0.1:7266/v1', 'http://127.0.0.1:33205')).toBe('127.0.0.1:7266');
     expect(otherAddress('at localhost:7266', 'http://127.0.0.1:7266')).toBeUndefined();
     expect(otherAddress('nowhere', 'http://127.0.0.1:1234')).toBeUndefined();
+    expect(otherAddress(prose('a\n```\nlocalhost:7266\n```'), 'http://127.0.0.1:1')).toBeUndefined();
+    expect(otherAddress(prose('- **at `localhost:7266`**'), 'http://127.0.0.1:1')).toBe('localhost:7266');
+  });
+
+  test.each([
+    ['curl http://127.0.0.1:7266/v1', 'curl [http://127.0.0.1:33205]/v1'],
+    ['curl localhost:7266/v1 "http://localhost:7266"', 'curl [127.0.0.1:33205]/v1 "[http://127.0.0.1:33205]"'],
+    ['A=http://127.0.0.1:7266', 'A=[http://127.0.0.1:33205]'],
+    ['http://127.0.0.1:72661 notlocalhost:7266 a.localhost:7266 http://x@localhost:7266', 'http://127.0.0.1:72661 notlocalhost:7266 a.localhost:7266 http://x@localhost:7266'],
+    ['localhost:7266.example.org 10.127.0.0.1:7266 localhost:8080', 'localhost:7266.example.org 10.127.0.0.1:7266 localhost:8080'],
+    ['At localhost:7266.', 'At [127.0.0.1:33205].'],
+    ['<b>localhost:7266</b>', '<b>[127.0.0.1:33205]</b>'],
+  ])('code has this server’s address: %s', (code, said) => {
+    const read = (ours: string) => withAddress(code, ours).map((p) => (p.ours ? `[${p.text}]` : p.text)).join('');
+    expect(read('http://127.0.0.1:33205')).toBe(said);
+    expect(read('http://127.0.0.1:7266')).toBe(code);
+    expect(read('')).toBe(code);
   });
 });

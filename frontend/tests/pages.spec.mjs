@@ -361,7 +361,7 @@ test('try it: an answer with its anatomy, and reuse the second time', async () =
 });
 
 test('try it: what a model writes is text, some of it in shape', async () => {
-  const said = 'By hand:\n```sh\ncurl http://127.0.0.1:7266/v1 <b>x</b>\n```\n- **bold** and `code`\n- [a](javascript:alert`1`) ' + nasty + '\n\n<script>window.hit=1</script>';
+  const said = 'At localhost:7266, by hand:\n```sh\ncurl http://127.0.0.1:7266/v1 <b>x</b>\n```\n- **bold** and `code`\n- [a](javascript:alert`1`) ' + nasty + '\n\n<script>window.hit=1</script>';
   await page.route('**/v1/chat/completions', (r) =>
     r.fulfill({
       contentType: 'text/event-stream',
@@ -373,12 +373,16 @@ test('try it: what a model writes is text, some of it in shape', async () => {
   await page.getByLabel('Message').fill('Hello');
   await page.keyboard.press('Enter');
   const text = page.locator('.said:not(.user) .text');
-  assert.equal(await text.locator('pre').textContent(), 'curl http://127.0.0.1:7266/v1 <b>x</b>');
+  assert.equal(await text.locator('pre').textContent(), `curl ${base}/v1 <b>x</b>`);
+  assert.equal(await text.locator('pre mark').textContent(), base);
+  await text.getByText('The marked address is this server’s').waitFor();
+  await press(text.getByRole('button', { name: 'Copy these lines' }));
+  await eventually('copied', async () => (await page.evaluate(() => navigator.clipboard.readText())) === `curl ${base}/v1 <b>x</b>`);
   assert.equal(await text.locator('li').count(), 2);
   assert.equal(await text.locator('strong').textContent(), 'bold');
   assert.equal(await page.locator('main :is(img, script, b), main a[href^=javascript]').count(), 0);
   assert.equal(await page.evaluate(() => window.hit), undefined);
-  await page.getByText(`The guide writes the usual address, 127.0.0.1:7266; yours is ${base}.`).waitFor();
+  await page.getByText(`The guide writes the usual address, localhost:7266; yours is ${base}.`).waitFor();
   await accessible('an answer in Markdown');
   await page.unrouteAll();
   await press(page.getByRole('button', { name: 'New conversation' }));

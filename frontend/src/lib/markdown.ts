@@ -93,6 +93,38 @@ export function inlines(text: string, depth = 0): Inline[] {
   return out;
 }
 
+/** A piece of code; ours is where this server's address stands in place of the usual one. */
+export interface Piece {
+  text: string;
+  ours: boolean;
+}
+
+/** Code with the usual address replaced by this server's, which may be another. */
+export function withAddress(code: string, ours: string): Piece[] {
+  const own = URL.canParse(ours) ? new URL(ours) : undefined;
+  const out: Piece[] = [];
+  const add = (text: string, ours: boolean) => {
+    if (text !== '') out.push({ text, ours });
+  };
+  let from = 0;
+  for (const m of code.matchAll(/(?<![\w.:@-])(http:\/\/)?(?:127\.0\.0\.1|localhost):7266(?![\w.-]*\w)/g)) {
+    if (!own || own.port === '7266') break;
+    add(code.slice(from, m.index), false);
+    add(m[1] ? own.origin : own.host, true);
+    from = m.index + m[0].length;
+  }
+  add(code.slice(from), false);
+  return out;
+}
+
+/** What is said outside of code blocks, for those who look for something in it. */
+export const prose = (text: string): string =>
+  blocks(text)
+    .map((b) => (b.kind === 'code' ? '' : b.kind === 'list' ? b.items.map(words).join('\n') : words(b.inside)))
+    .join('\n');
+
+const words = (inside: Inline[]): string => inside.map((s) => ('text' in s ? s.text : words(s.inside))).join('');
+
 /** An address of this machine in a text that is not ours, if there is one. */
 export function otherAddress(text: string, ours: string): string | undefined {
   const own = URL.canParse(ours) ? new URL(ours) : undefined;
