@@ -396,10 +396,10 @@ test('models: one that does not fit is downloaded only after a warning', async (
   await page.route(/models\/pull$/, (r) => (asked.push(r.request().postDataJSON()), r.fulfill({ json: { name: 'huge', state: 'failed', done_bytes: 0, total_bytes: 0, bytes_per_second: 0, left_ns: 0, started_at: new Date().toISOString() } })));
   await open('overview');
   await open('models');
-  await page.getByText(/too large: over 20\D*GiB/).waitFor();
+  await page.getByText(/^too large: needs 42\D*GiB, and at most 20\D*GiB of this machine’s 32\D*GiB are for models$/).waitFor();
   await press(page.getByRole('button', { name: 'Download huge' }));
   const dialog = page.getByRole('dialog');
-  await dialog.getByText(/needs about 42\D*GiB of memory; up to 20\D*GiB of this machine’s 32/).waitFor();
+  await dialog.getByText(/Too large: needs 42\D*GiB, and at most 20\D*GiB of this machine’s 32\D*GiB are for models/).waitFor();
   await accessible('a warning');
   await page.keyboard.press('Escape');
   assert.deepEqual(asked, []);
