@@ -40,13 +40,14 @@ test('overview: ranges, metrics, scale, a request’s anatomy and its miss', asy
     await press(b);
     assert.equal(await b.getAttribute('aria-pressed'), 'true');
   }
+  const card = (m) => page.getByRole('region', { name: 'How fast, and what was saved' }).getByRole('button').filter({ hasText: m });
   for (const m of ['TPOT', 'ITL', 'TTFT']) {
-    await press(page.locator('button.tile', { hasText: m }), 'Space');
+    await press(card(m), 'Space');
     await page.locator('section h2', { hasText: m }).waitFor();
   }
   for (const m of ['TPOT', 'ITL', 'TTFT']) {
     await press(page.getByRole('group', { name: 'What is drawn' }).getByRole('button', { name: m }));
-    assert.equal(await page.locator('button.tile', { hasText: m }).getAttribute('aria-pressed'), 'true');
+    assert.equal(await card(m).getAttribute('aria-pressed'), 'true');
   }
   await press(page.getByRole('button', { name: 'log scale', exact: true }));
   await press(page.getByRole('button', { name: 'log scale', exact: true }));
@@ -125,6 +126,20 @@ test('overview: what is not in everybody’s words is explained, also by keyboar
   await press(page.getByRole('button', { name: 'What the buttons do' }));
   await page.getByText('Nothing that is kept is lost by any of them.').waitFor();
   await accessible('what the buttons do');
+});
+
+test('overview: one stream is as fast as the records say, and the cards agree', async () => {
+  await open('overview');
+  await page.waitForTimeout(1500); // the cards change once a second
+  const { requests } = await (await fetch(api + '/samovar/v1/requests')).json();
+  const lately = (ms) => requests.filter((r) => r.completion_tokens > 1 && r.ttft_ms && Date.parse(r.arrived) + r.total_ms > Date.now() - ms);
+  const some = lately(60_000).length > 0 ? lately(60_000) : lately(900_000);
+  const speed = (1000 * some.reduce((n, r) => n + r.completion_tokens - 1, 0)) / some.reduce((n, r) => n + r.total_ms - r.ttft_ms, 0);
+  const tile = page.locator('.tile', { hasText: 'One stream' });
+  const shown = parseFloat((await tile.locator('.big').textContent()).replaceAll(',', ''));
+  assert.ok(shown > speed / 2 && shown < speed * 2, `${shown} tokens/s, but the records say ${speed}`);
+  assert.doesNotMatch(await tile.textContent(), /\bms\b/);
+  assert.match(await page.getByRole('group', { name: 'Per token' }).textContent(), /Per token.*TPOT.*p50.*p95.*p99.*gaps \(ITL\).*p50/s);
 });
 
 test('overview: numbers are the API’s', async () => {

@@ -66,7 +66,7 @@ async function ask(v, base) {
 /** The questions that the first page answers at any size, and where. */
 const answers = {
   'ready?': '.badge',
-  'how fast?': 'button.tile .big',
+  'how fast?': '.tile .speed',
   'what now?': 'section[aria-label=Now] li',
   'who waits and why?': 'section[aria-label=Now] .waiting .text',
   'whose memory?': '.strip .bar',
