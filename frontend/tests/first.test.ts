@@ -8,11 +8,11 @@ const model = (name: string, gb: number, o: Partial<Suggestion> = {}): Suggestio
 });
 const names = (all: Suggestion[]) => offers(all).map((o) => `${o.suggestion.name}: ${o.why}`);
 
-test('newcomers are offered the best, one that is here sooner, and the smallest', () => {
+test('newcomers are offered the best, one that downloads faster, and the smallest', () => {
   expect(names([
     model('tiny', 0.6), model('weak', 3, { tools: 'weak: not trained for tools' }), model('small', 2.5), model('large', 12, { recommended: true }),
     model('huge', 60, { fits: false }), model('vectors', 0.1, { kind: 'embedding' }),
-  ])).toEqual(['large: the best for this machine', 'small: here sooner', 'tiny: the smallest']);
+  ])).toEqual(['large: the best for this machine', 'small: smaller, downloads faster', 'tiny: the smallest']);
 });
 
 test('fewer where there are fewer', () => {
