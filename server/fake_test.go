@@ -41,6 +41,7 @@ type fakeEngine struct {
 	got     []infer.Request
 	streams []*fakeStream
 	opened  chan *fakeStream // receives each stream, if set
+	moves   chan infer.Transition
 }
 
 // step is one event of a script. wait, if set, is received from first.
@@ -106,7 +107,7 @@ func (e *fakeEngine) Progress() []infer.Progress {
 	return e.progress(e.requests())
 }
 
-func (e *fakeEngine) Transitions() (<-chan infer.Transition, func()) { return nil, func() {} }
+func (e *fakeEngine) Transitions() (<-chan infer.Transition, func()) { return e.moves, func() {} }
 
 func (e *fakeEngine) Models() []infer.Model {
 	return []infer.Model{

@@ -128,6 +128,36 @@ func TestEventsShowSnapshotsAndRequests(t *testing.T) {
 	}
 }
 
+// Who presses Start sees at once what became of it.
+func TestAChangeOfStateBringsASnapshot(t *testing.T) {
+	e := newFake()
+	e.moves = make(chan infer.Transition, 3)
+	base, stop := serve(t, server.Options{Engine: e})
+	lines := bufio.NewScanner(get(t.Context(), t, base+"/samovar/v1/events").Body)
+	next := func() string {
+		for lines.Scan() {
+			if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok && name != "log" {
+				return name
+			}
+		}
+		return "the end"
+	}
+	require.Equal(t, "snapshot", next())
+	for range 3 { // quicker than snapshots come by themselves
+		e.moves <- infer.Transition{Model: "guide", From: infer.StateReady, To: infer.StateStopped}
+	}
+	seen := []string{}
+	for changes := 0; changes < 3 || seen[len(seen)-1] != "snapshot"; {
+		name := next()
+		if name == "engine" {
+			changes++
+		}
+		seen = append(seen, name)
+	}
+	require.NotContains(t, strings.Join(seen, " "), "engine engine")
+	require.NoError(t, stop())
+}
+
 // What the engine says of a request is found whatever its client calls it.
 func TestRequestsThatRunSayWhatTheyAreAt(t *testing.T) {
 	gate := make(chan struct{})

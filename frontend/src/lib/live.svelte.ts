@@ -39,7 +39,7 @@ class Live {
   pulls = $state.raw<Pull[]>([]);
   /** What is logged while the page is open, and before it as far as it was asked for; the newest first. */
   logs = $state.raw<LogEntry[]>([]);
-  /** The server's time, as of the last snapshot, moved on by ours. */
+  /** The server's time, as of the last snapshot: all that is shown is of one moment, and drawn at once. */
   now = $state(Date.now());
   /** Grows once a second, when the rings have a new row. */
   tick = $state(0);
@@ -58,7 +58,7 @@ class Live {
   #feed: Feed | undefined;
   #lastSnapshot = 0; // by our clock
   #skew = 0; // the server's clock less ours
-  #second = 0;
+  #recorded = 0; // when the rings got their last row
   #recent: { at: number; in: number; out: number }[] = [];
   #in = new Rate();
   #out = new Rate();
@@ -80,13 +80,7 @@ class Live {
       },
     }));
     void feed.run();
-    const clock = setInterval(() => {
-      if (this.connection.state === 'live') this.now = Date.now() + this.#skew;
-    }, 250);
-    return () => {
-      clearInterval(clock);
-      feed.close();
-    };
+    return () => feed.close();
   }
 
   retry(): void {
@@ -144,7 +138,7 @@ class Live {
     }
   }
 
-  /** A snapshot comes four times a second: what came since is shown with it, not each by itself. */
+  /** A snapshot comes once a second: what came since is shown with it, not each by itself. */
   #take(s: Snapshot): void {
     const here = Date.now();
     this.#lastSnapshot = here;
@@ -166,13 +160,12 @@ class Live {
       this.#ended = false;
       this.ended++;
     }
-    const second = Math.floor(this.now / 1000);
-    if (second === this.#second) return;
-    this.#second = second;
-    this.#record(second, s);
+    if (Math.abs(this.now - this.#recorded) < 750) return; // one between two, for a change of state
+    this.#recorded = this.now;
+    this.#record(this.now / 1000, s);
     this.tick++;
     // The stream may miss records when much happens; then a request would seem to run for ever.
-    if (second % 15 === 0 && this.requests.some((r) => r.outcome === 'running')) void this.#catchUp();
+    if (this.tick % 15 === 0 && this.requests.some((r) => r.outcome === 'running')) void this.#catchUp();
   }
 
   /** What runs: as the snapshot says, or as far as the records tell if it does not. */
@@ -209,7 +202,7 @@ class Live {
       .slice(0, mostRequests);
   }
 
-  #record(second: number, s: Snapshot): void {
+  #record(seconds: number, s: Snapshot): void {
     const sum = (of: (m: Status) => number) => s.engine.models.reduce((n, m) => n + of(m), 0);
     const at = instant(s.at) ?? Date.now();
     const into = this.#in.next(at, sum((m) => m.steps.prefill_rows));
@@ -221,14 +214,14 @@ class Live {
       this.tokensIn = mean((r) => r.in);
       this.tokensOut = mean((r) => r.out);
     }
-    this.throughput.push(second, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
+    this.throughput.push(seconds, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
     for (const w of s.windows) {
       if (w.window !== '1m') continue;
       const key = seriesKey(w);
       let ring = this.latency.get(key);
       if (!ring) this.latency.set(key, (ring = new Ring(charted.length * 3, hour)));
       ring.push(
-        second,
+        seconds,
         charted.flatMap((m) => {
           const v = w.metrics[m];
           return v && v.count > 0 ? [v.p50_ms, v.p95_ms, v.p99_ms] : [NaN, NaN, NaN];
