@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,52 @@ func TestAChangeOfStateBringsASnapshot(t *testing.T) {
 	}
 	require.NotContains(t, strings.Join(seen, " "), "engine engine")
 	require.NoError(t, stop())
+}
+
+// flushes is a client that is told each flush by itself.
+type flushes struct {
+	header http.Header
+	got    chan string
+}
+
+func (f *flushes) Header() http.Header         { return f.header }
+func (f *flushes) WriteHeader(int)             {}
+func (f *flushes) Flush()                      {}
+func (f *flushes) Write(p []byte) (int, error) { f.got <- string(p); return len(p), nil }
+
+// A page that says how often it wants to be woken is not woken between.
+func TestWhoSaysHowOftenGetsAllWithTheSnapshot(t *testing.T) {
+	e := newFake(hello()...)
+	e.moves = make(chan infer.Transition)
+	h := server.New(server.Options{Engine: e}).Handler()
+	ctx, cancel := context.WithCancel(t.Context())
+	w, done := &flushes{header: http.Header{}, got: make(chan string, 100)}, make(chan struct{})
+	go func() {
+		defer close(done)
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1/samovar/v1/events?every_ms=60000", nil)
+		h.ServeHTTP(w, r)
+	}()
+	require.Contains(t, <-w.got, "event: snapshot")
+	ask := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1"+chatPath, strings.NewReader(body("")))
+	h.ServeHTTP(httptest.NewRecorder(), ask)
+	for seen := ""; !strings.Contains(seen, `"outcome":"ok"`); {
+		e.moves <- infer.Transition{Model: "guide"}
+		seen = <-w.got
+		require.Contains(t, seen, "event: engine")
+		require.Contains(t, seen, "event: snapshot", "nothing comes without one")
+	}
+	cancel()
+	<-done
+}
+
+func TestHowOftenMustMakeSense(t *testing.T) {
+	h := server.New(server.Options{Engine: newFake()}).Handler()
+	for _, every := range []string{"often", "0", "-500", "99", "60001", "1e3"} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/samovar/v1/events?every_ms="+every, nil))
+		require.Equal(t, http.StatusBadRequest, rec.Code, every)
+		require.Contains(t, rec.Body.String(), "every_ms must be a whole number of milliseconds from 100 to 60000.")
+	}
 }
 
 // What the engine says of a request is found whatever its client calls it.

@@ -83,6 +83,34 @@ describe('Feed', () => {
     ]);
   });
 
+  it('opens another stream when asked, and nobody is told that the first has ended', async () => {
+    const said: boolean[] = [];
+    const got: string[] = [];
+    let opened = 0;
+    const feed = new Feed({
+      open: async (signal) => {
+        const n = ++opened;
+        return new Response(
+          new ReadableStream({
+            start(c) {
+              c.enqueue(new TextEncoder().encode(`data: ${n}\n\n`));
+              signal.addEventListener('abort', () => c.error(signal.reason));
+            },
+          }),
+        );
+      },
+      on: (e) => {
+        got.push(e.data);
+        if (e.data === '3') feed.close();
+        else feed.renew();
+      },
+      status: (s) => said.push(s.up),
+    });
+    await feed.run();
+    expect(got).toEqual(['1', '2', '3']);
+    expect(said).toEqual([true, true, true]);
+  });
+
   it('gives up a connection on which nothing comes', async () => {
     const said: string[] = [];
     const feed = new Feed({

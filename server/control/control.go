@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -51,10 +52,14 @@ func (a *API) Register(e *echo.Echo) {
 
 const (
 	defaultLimit = 100
-	// snapshotEvery is how often a watcher gets a snapshot. Whatever draws it takes
-	// processor time from the engine: a browser without a GPU took 7 % of a core at four
-	// a second, and takes 2 % at one.
+	// snapshotEvery is how often a watcher gets a snapshot if it does not say. Whatever
+	// draws it takes processor time from the engine: without a GPU a browser took 7 % of
+	// a core at four a second, 2 % at one.
 	snapshotEvery = time.Second
+	// leastEvery and mostEvery bound what a watcher may ask for, in milliseconds.
+	leastEvery, mostEvery = 100, 60_000
+	// mostHeldBack is how many bytes wait for the next snapshot, at most.
+	mostHeldBack = 64 << 10
 )
 
 // requests lists the requests that run and the last that ended, the newest first.
@@ -100,13 +105,18 @@ func (a *API) overview() infer.Overview {
 	return o
 }
 
-// events streams a snapshot every second and whenever a model's state has changed, which
+// events streams a snapshot every second, or as every_ms says, and whenever a model's state has changed, which
 // says of all requests that run what they are at, every request's record when it begins,
 // has its first token and ends, and every change of a model's state or of a download, and
-// lines of the log. Each watcher is served by its own
+// lines of the log. Who says how often wants all that happens between two snapshots
+// with the second of them: to be woken is what costs. Each watcher is served by its own
 // goroutine: one that reads slowly gets fewer snapshots, always the latest, and
 // may miss records; nobody waits for it.
 func (a *API) events(c echo.Context) error {
+	every, together, err := pace(c)
+	if err != nil {
+		return err
+	}
 	feed, stop := a.Requests.Watch()
 	defer stop()
 	moves, stopMoves := a.Engine.Transitions()
@@ -124,14 +134,17 @@ func (a *API) events(c echo.Context) error {
 		defer stopLines()
 	}
 	w := sse.Start(c.Response(), a.WriteTimeout)
-	tick := time.NewTicker(snapshotEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	now := time.Now()
 	for {
 		w.Event("snapshot", a.snapshot(now))
+		if w.Flush() != nil {
+			return nil // the watcher is gone
+		}
 		for waiting := true; waiting; {
-			if w.Flush() != nil {
-				return nil // the watcher is gone
+			if (!together || w.Buffered() > mostHeldBack) && w.Flush() != nil {
+				return nil
 			}
 			select {
 			case r := <-feed:
@@ -139,7 +152,7 @@ func (a *API) events(c echo.Context) error {
 			case t := <-moves:
 				w.Event("engine", t)
 				now = time.Now()
-				tick.Reset(snapshotEvery)
+				tick.Reset(every)
 				waiting = false
 			case p := <-pulls:
 				w.Event("pull", p)
@@ -154,4 +167,19 @@ func (a *API) events(c echo.Context) error {
 			}
 		}
 	}
+}
+
+// pace is how often a watcher wants a snapshot, and whether everything else shall come
+// with it.
+func pace(c echo.Context) (every time.Duration, together bool, err error) {
+	text := c.QueryParam("every_ms")
+	if text == "" {
+		return snapshotEvery, false, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < leastEvery || n > mostEvery {
+		return 0, false, &infer.Error{Code: infer.CodeInvalid, Param: "every_ms", Message: fmt.Sprintf(
+			"every_ms must be a whole number of milliseconds from %d to %d.", leastEvery, mostEvery)}
+	}
+	return time.Duration(n) * time.Millisecond, true, nil
 }

@@ -84,6 +84,9 @@ func (s *Writer) begin(name string) {
 	s.buf.WriteString("data: ")
 }
 
+// Buffered is how many bytes wait for Flush.
+func (s *Writer) Buffered() int { return s.buf.Len() }
+
 // Flush sends what was added. Its error is final: the client is gone, or too
 // slow.
 func (s *Writer) Flush() error {

@@ -83,6 +83,7 @@ export class Feed {
   #o: FeedOptions;
   #closed = false;
   #abort: AbortController | undefined;
+  #renewed = false;
   #wake: (() => void) | undefined;
 
   constructor(o: FeedOptions) {
@@ -118,6 +119,10 @@ export class Feed {
         abort.abort();
       }
       if (this.#closed) return;
+      if (this.#renewed) {
+        this.#renewed = false;
+        continue;
+      }
       const wait = backOff(++failures);
       this.#o.status({ up: false, why, retryAt: Date.now() + wait });
       await new Promise<void>((resolve) => {
@@ -130,6 +135,12 @@ export class Feed {
   /** Tries at once instead of waiting. */
   retry(): void {
     this.#wake?.();
+  }
+
+  /** Opens the stream anew, because something else is wanted of it; nobody is told that it was gone. */
+  renew(): void {
+    this.#renewed = true;
+    this.#abort?.abort(new Error('Renewed.'));
   }
 
   close(): void {

@@ -1,11 +1,13 @@
 // What the one event stream tells: the last snapshot, the requests, and the past in rings.
 
+import { tick } from 'svelte';
 import { api, ask } from './api.ts';
 import { seeAgents } from './colours.ts';
 import { Feed, type ServerEvent } from './events.ts';
 import { Rate, Ring } from './history.ts';
 import { ago, instant, moment } from './format.ts';
 import { mergeLines, type LogEntry } from './logs.ts';
+import { drawn, Pace } from './pace.ts';
 import { Waits } from './waits.ts';
 import type { LogLine, Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
 
@@ -13,6 +15,8 @@ const hour = 3600;
 const mostRequests = 512;
 const mostTransitions = 100;
 const mostLogged = 500; // between two snapshots
+const paceKey = 'every_ms';
+const session = typeof sessionStorage === 'undefined' ? undefined : sessionStorage;
 
 /** What is drawn of each series: p50, p95 and p99 of the last minute for these, in this order. */
 export const charted: Metric[] = ['ttft', 'tpot', 'itl'];
@@ -41,7 +45,9 @@ class Live {
   logs = $state.raw<LogEntry[]>([]);
   /** The server's time, as of the last snapshot: all that is shown is of one moment, and drawn at once. */
   now = $state(Date.now());
-  /** Grows once a second, when the rings have a new row. */
+  /** How many milliseconds there are between two snapshots. */
+  every = $state(0);
+  /** Grows once a second at most, when the rings have a new row. */
   tick = $state(0);
   /** Grows when a request has ended. */
   ended = $state(0);
@@ -56,6 +62,7 @@ class Live {
   readonly latency = new Map<string, Ring>();
 
   #feed: Feed | undefined;
+  #pace = new Pace(Number(session?.getItem(paceKey)));
   #lastSnapshot = 0; // by our clock
   #skew = 0; // the server's clock less ours
   #recorded = 0; // when the rings got their last row
@@ -68,7 +75,7 @@ class Live {
 
   open(): () => void {
     const feed = (this.#feed = new Feed({
-      open: (signal) => ask('/samovar/v1/events', { signal, headers: { Accept: 'text/event-stream' } }),
+      open: (signal) => ask(`/samovar/v1/events?every_ms=${(this.every = this.#pace.every)}`, { signal, headers: { Accept: 'text/event-stream' } }),
       on: (e) => this.#on(e),
       status: (s) => {
         if (s.up) {
@@ -107,6 +114,7 @@ class Live {
   }
 
   #on(e: ServerEvent): void {
+    const began = performance.now();
     let data: unknown;
     try {
       data = JSON.parse(e.data);
@@ -116,6 +124,7 @@ class Live {
     switch (e.event) {
       case 'snapshot':
         this.#take(data as Snapshot);
+        void this.#learn(began);
         break;
       case 'request': {
         const r = data as RequestRecord;
@@ -138,7 +147,17 @@ class Live {
     }
   }
 
-  /** A snapshot comes once a second: what came since is shown with it, not each by itself. */
+  /** What this snapshot has taken, from its text to its picture, says how often there may be one. */
+  async #learn(began: number): Promise<void> {
+    await tick();
+    const changed = performance.now() - began;
+    const painted = await drawn();
+    if (painted === undefined || !this.#pace.learn(changed + painted)) return;
+    session?.setItem(paceKey, String(this.#pace.every)); // the page begins with it when it is loaded again
+    this.#feed?.renew();
+  }
+
+  /** A snapshot comes with all that has happened since the last one: what came since is shown with it, not each by itself. */
   #take(s: Snapshot): void {
     const here = Date.now();
     this.#lastSnapshot = here;
