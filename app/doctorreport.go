@@ -237,7 +237,7 @@ func judgeMemory(s symptoms) checked {
 	case m.Available >= m.Need:
 		c.Says = fmt.Sprintf("%s takes about %s of memory for its file, its KV pool and its work, and %s are available; what keep_memory allows comes on top.", s.model, need, available)
 	case s.addr.health != nil && s.addr.health.State == infer.StateReady:
-		c.Says = fmt.Sprintf("%s takes about %s of memory for its file, its KV pool and its work; %s are available beside the samovar that runs.", s.model, need, available)
+		c.Says = fmt.Sprintf("%s takes about %s of memory for its file, its KV pool and its work, and what keep_memory allows on top; %s are available beside the samovar that runs.", s.model, need, available)
 	case m.Available >= m.Least:
 		c.Verdict = warning
 		c.Says = fmt.Sprintf("%s takes about %s of memory with its context of %s tokens, and %s are available: its context will be smaller.",

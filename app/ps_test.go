@@ -23,7 +23,7 @@ func TestPSListsWhatRunsAndWaits(t *testing.T) {
 		return latency.Record{Start: latency.Start{ID: id, Agent: agent, Model: "guide"}, Outcome: latency.Running, PhaseSince: now.Add(-12 * time.Second)}
 	}
 	waits, computed, ended := record("req_2", ""), record("req_1", "alice"), record("req_0", "bob")
-	waits.Phase, waits.Wait = infer.PhaseWaiting, &infer.Wait{Reason: infer.WaitSequences, Text: "Waits for one of 8 sequences; it is the next.", EstimateMS: 4200}
+	waits.Phase, waits.Wait = infer.PhaseWaiting, &infer.Wait{Reason: infer.WaitSequences, Text: "All 8 places are taken; it is the next.", EstimateMS: 4200}
 	computed.Phase, computed.PromptTokens, computed.CachedTokens, computed.PrefilledTokens = infer.PhasePrefill, 3000, 256, 1024
 	ended.Outcome = latency.OK
 	requests := []latency.Record{waits, computed, ended}
@@ -46,7 +46,7 @@ func TestPSListsWhatRunsAndWaits(t *testing.T) {
 	require.Contains(t, lines[1], "guide")
 	require.Equal(t, []string{"REQUEST", "AGENT", "MODEL", "IS", "FOR", "PROMPT", "ANSWER"}, strings.Fields(lines[3]))
 	require.Equal(t, strings.Fields("req_1 alice guide prefill 12s 1,280 of 3,000 tokens 0"), strings.Fields(lines[4]), "the oldest first")
-	require.Equal(t, strings.Fields("req_2 – guide waiting 12s – 0 Waits for one of 8 sequences; it is the next. About 4s more."), strings.Fields(lines[5]))
+	require.Equal(t, strings.Fields("req_2 – guide waiting 12s – 0 All 8 places are taken; it is the next. About 4s more."), strings.Fields(lines[5]))
 
 	var s psView
 	require.NoError(t, json.Unmarshal([]byte(run(true)), &s))

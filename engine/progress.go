@@ -128,7 +128,7 @@ func (r *roster) unheard(s *stream) string {
 	case !s.submitted:
 		return "Waits until a request has been tried alone that may have brought the engine down."
 	case s.prompt == 0:
-		return "Its prompt is being read."
+		return "Its prompt is being turned into tokens."
 	default:
 		return "Waits for its turn."
 	}
@@ -140,7 +140,7 @@ func (r *roster) waitOf(d wire.Doing, ahead int) *infer.Wait {
 	w := &infer.Wait{Reason: d.Reason, Ahead: &ahead}
 	switch d.Reason {
 	case infer.WaitSequences:
-		w.Text = fmt.Sprintf("Waits for one of %s; %s.", plural(r.sequences, "sequence"), before(ahead))
+		w.Text = fmt.Sprintf("All %d places are taken; %s.", r.sequences, before(ahead))
 	case infer.WaitCells:
 		w.Text = r.scarce("Waits for", d)
 	case infer.WaitPaused:

@@ -107,7 +107,7 @@ func TestProgressNamesTheSequences(t *testing.T) {
 	tell(t, e, "teller", wire.Pulse{Active: 1, Requests: []wire.Doing{{ID: "late", Phase: infer.PhaseWaiting, Reason: infer.WaitSequences, Prompt: 3}}})
 	w := progressOf(e.Progress(), "late").Wait
 	require.Equal(t, infer.WaitSequences, w.Reason)
-	require.Equal(t, "Waits for one of 16 sequences; it is the next.", w.Text)
+	require.Equal(t, "All 16 places are taken; it is the next.", w.Text)
 }
 
 // What was delivered is known before the worker tells of it, and is not lost with it.

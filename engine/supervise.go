@@ -113,7 +113,7 @@ func (e *Engine) supervise(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if reason, ok := asPlanned(err); ok {
-			e.cfg.Log.Info("another engine takes over", "reason", reason)
+			e.cfg.Log.Info("the engine is being replaced", "reason", reason)
 			continue
 		}
 		if e.roster.progressed() > before {

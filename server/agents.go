@@ -355,9 +355,13 @@ func (s *Server) savings(c echo.Context) error {
 	})
 }
 
-// toolOf returns the program that asks: the first product of its User-Agent.
+// toolOf returns the program that asks: the first product of its User-Agent. All browsers
+// call themselves by the name of one that is long gone.
 func toolOf(h http.Header) string {
 	product, _, _ := strings.Cut(h.Get("User-Agent"), " ")
 	name, _, _ := strings.Cut(product, "/")
+	if name == "Mozilla" {
+		name = "browser"
+	}
 	return saneAgent(name)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { diff, sides, visible } from '../src/lib/diff.ts';
+import { diff, firstChange, sides, visible } from '../src/lib/diff.ts';
 
 const shown = (a: string, b: string) =>
   diff(a, b).map((p) => (p.kind === 'same' ? p.text : p.kind === 'old' ? `[-${p.text}-]` : `[+${p.text}+]`)).join('');
@@ -51,4 +51,15 @@ describe('sides', () => {
 it('blanks can be seen', () => {
   expect(visible('a\n\tb c')).toBe('a↵\n⇥b c');
   expect(visible('  ')).toBe('␣␣');
+});
+
+describe('the first change', () => {
+  it.each([
+    ['well, it is long. R', 'ill, it is long. Re', 'well', 'ill'],
+    ['same', 'same', '', ''],
+    ['', 'new words', '', 'new words'],
+    ['the rest is gone', 'the rest', 'is gone', ''],
+    ['at 10:41 all pass', 'at 10:52 all pass', '41', '52'],
+    ['a.b c d e', 'x.y c d f', 'a.b', 'x.y'],
+  ])('%j → %j', (a, b, old, now) => expect(firstChange(a, b)).toEqual({ old, new: now }));
 });

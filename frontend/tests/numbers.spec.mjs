@@ -60,12 +60,12 @@ test(`${requests} requests: page, API and client agree`, async () => {
         if (!near(record.ttft_ms, m.ttft) || !near(record.total_ms, m.total)) strays++;
         worst = Math.max(worst, Math.abs(record.ttft_ms - m.ttft));
         const line = page.locator('button.line').filter({ has: page.getByText(m.agent, { exact: true }) });
-        await line.waitFor({ timeout: 5000 });
+        await line.waitFor({ timeout: 15_000 });
         await line.click();
         const detail = page.locator('li.isopen .detail');
         const fact = async (name) => millis(await detail.locator(`dt:has-text("${name}") + dd`).textContent());
         // The record's end may be on its way to the page.
-        await detail.locator('dt:has-text("TPOT") + dd').filter({ hasNotText: '–' }).waitFor({ timeout: 5000 });
+        await detail.locator('dt:has-text("TPOT") + dd').filter({ hasNotText: '–' }).waitFor({ timeout: 15_000 });
         assert.ok(shows(await fact('TTFT'), record.ttft_ms), `${m.agent}: the page's TTFT ${await fact('TTFT')} is ${record.ttft_ms}`);
         assert.ok(shows(await fact('total'), record.total_ms), `${m.agent}: the page's total ${await fact('total')} is ${record.total_ms}`);
         await line.click();

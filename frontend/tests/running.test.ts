@@ -61,8 +61,8 @@ it('knows when the last request ended', () => {
 });
 
 it('says what a miss has cost, and where it is', () => {
-  expect(thin(cost({ tokens: 1200, time_ns: 2.5e9 }))).toBe('1,200 tokens computed again, about 2.50 s');
-  expect(thin(lost({ tokens: 1 }))).toBe('−1 token');
+  expect(thin(cost({ tokens: 1200, time_ns: 2.5e9 }))).toBe('1,200 tokens computed again, about 2.50 s of computing');
+  expect(thin(lost({ tokens: 1 }))).toBe('1 token');
   expect(missWords({ reason: 'changed', message: 1, role: 'user' })).toBe('Message 2 (user) changed');
   expect(missWords({ reason: 'changed', message: -1 })).toBe('The text between two messages changed');
   expect(missWords({ reason: 'gone', message: 0 })).toBe('What it needs is not kept any more');

@@ -40,6 +40,7 @@ const prepare = {
     if (process.env.SAMOVAR_TRAFFIC === '0') return;
     await v.locator('section[aria-label=Now] li.waiting').first().waitFor({ timeout: 60000 });
     await v.locator('section[aria-label=Misses] li').first().waitFor({ timeout: 60000 });
+    await v.waitForTimeout(15_000); // what is told of the last minute is of the same traffic as what is told of now
   },
   async agent(v) {
     const missed = v.locator('button.line:has(.missed)').first();

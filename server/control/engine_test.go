@@ -89,7 +89,7 @@ func TestRequestsSayWhatTheyAreAt(t *testing.T) {
 	require.Equal(t, infer.WaitQueue, ask().Wait.Reason)
 	ahead := 0
 	f.progress = []infer.Progress{{ID: "a", Phase: infer.PhaseWaiting, Since: now,
-		Wait: &infer.Wait{Reason: infer.WaitSequences, Text: "Waits for one of 8 sequences; it is the next.", Ahead: &ahead, EstimateMS: 1500}}}
+		Wait: &infer.Wait{Reason: infer.WaitSequences, Text: "All 8 places are taken; it is the next.", Ahead: &ahead, EstimateMS: 1500}}}
 	got := ask()
 	require.Equal(t, f.progress[0].Wait, got.Wait, "nobody ahead is told, too")
 	require.WithinDuration(t, now, got.PhaseSince, time.Millisecond)

@@ -60,6 +60,22 @@ function middle(a: string[], b: string[], add: (kind: Piece['kind'], text: strin
   }
 }
 
+/** What was changed first, without what is the same before and after it. */
+export function firstChange(before: string, after: string): { old: string; new: string } {
+  const out = { old: '', new: '' };
+  const pieces = diff(before, after);
+  for (const [i, p] of pieces.entries()) {
+    if (p.kind !== 'same') out[p.kind] += p.text;
+    else if (!isStray(pieces, i)) {
+      if (out.old || out.new) break;
+    } else {
+      out.old += p.text;
+      out.new += p.text;
+    }
+  }
+  return { old: out.old.trim(), new: out.new.trim() };
+}
+
 const letters = /[\p{L}\p{N}]/u;
 
 /** So much of the longer text must be in both, or marking single words only confuses. */

@@ -165,3 +165,9 @@ export function plain(text: string | undefined | null, most = 4000): string {
 
 /** A name, on one line. */
 export const name = (text: string | undefined | null): string => plain(text, 120).replace(/[\n\t]/g, ' ');
+
+/** A day of UTC, as 2026-11-28, in words: 28 Nov 2026. */
+export function day(text: string): string {
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? text : new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+}

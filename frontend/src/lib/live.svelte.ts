@@ -8,6 +8,7 @@ import { Rate, Ring } from './history.ts';
 import { ago, instant, moment } from './format.ts';
 import { mergeLines, type LogEntry } from './logs.ts';
 import { drawn, Pace } from './pace.ts';
+import { Streams } from './speed.ts';
 import { Waits } from './waits.ts';
 import type { LogLine, Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
 
@@ -15,6 +16,8 @@ const hour = 3600;
 const mostRequests = 512;
 const mostTransitions = 100;
 const mostLogged = 500; // between two snapshots
+/** What “now” is of rates, in milliseconds. */
+const lately = 5000;
 const paceKey = 'every_ms';
 const session = typeof sessionStorage === 'undefined' ? undefined : sessionStorage;
 
@@ -55,6 +58,9 @@ class Live {
   tokensIn = $state<number | undefined>();
   tokensOut = $state<number | undefined>();
 
+  /** Tokens per second of each answer that is being written, over the same seconds. */
+  each = $state<number | undefined>();
+
   /** What those that wait were told first. */
   readonly waits = new Waits();
 
@@ -66,6 +72,7 @@ class Live {
   #lastSnapshot = 0; // by our clock
   #skew = 0; // the server's clock less ours
   #recorded = 0; // when the rings got their last row
+  #streams = new Streams();
   #recent: { at: number; in: number; out: number }[] = [];
   #in = new Rate();
   #out = new Rate();
@@ -227,12 +234,13 @@ class Live {
     const into = this.#in.next(at, sum((m) => m.steps.prefill_rows));
     const out = this.#out.next(at, sum((m) => m.steps.decode_rows));
     if (into !== undefined && out !== undefined) {
-      this.#recent = [...this.#recent, { at, in: into, out }].filter((r) => at - r.at < 5000);
+      this.#recent = [...this.#recent, { at, in: into, out }].filter((r) => at - r.at < lately);
       const mean = (of: (r: { in: number; out: number }) => number) =>
         this.#recent.reduce((n, r) => n + of(r), 0) / this.#recent.length;
       this.tokensIn = mean((r) => r.in);
       this.tokensOut = mean((r) => r.out);
     }
+    this.each = this.#streams.next(at, s.running ?? [], lately);
     this.throughput.push(seconds, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
     for (const w of s.windows) {
       if (w.window !== '1m') continue;

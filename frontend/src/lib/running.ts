@@ -145,13 +145,13 @@ export function lastEnd(records: readonly RequestRecord[]): number | undefined {
 /** What a miss has cost: tokens and time, as far as it is known. */
 export function cost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
   const time = lostMS(m);
-  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'} computed again` + (time ? `, about ${ms(time)}` : '');
+  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'} computed again` + (time ? `, about ${ms(time)} of computing` : '');
 }
 
 /** The same in short. */
 export function lost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
   const time = lostMS(m);
-  return `−${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'}` + (time ? `, ${ms(time)}` : '');
+  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'}` + (time ? `, ${ms(time)}` : '');
 }
 
 export const lostMS = (m: Pick<Miss, 'time_ms' | 'time_ns'>): number => m.time_ms ?? (m.time_ns ?? 0) / 1e6;

@@ -14,6 +14,8 @@ export interface Snippet {
   title: string;
   /** What the code is: shell, python, javascript, toml or json. */
   language: 'sh' | 'python' | 'javascript' | 'toml' | 'json';
+  /** It sends tools with nearly every request. */
+  agent?: boolean;
   /** Where it goes, or what it needs. */
   note: string;
   code: string;
@@ -29,6 +31,7 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
   return [
     {
       id: 'claude-code',
+      agent: true,
       title: 'Claude Code',
       language: 'sh',
       note: 'In the folder to work in. The base URL does not end in /v1.',
@@ -42,9 +45,10 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
     },
     {
       id: 'codex',
-      title: 'Codex, versions before February 2026',
+      agent: true,
+      title: 'Codex, older versions',
       language: 'toml',
-      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex. Later versions speak the Responses API alone, which Samovar does not serve yet.',
+      note: 'In ~/.codex/config.toml; then: SAMOVAR_KEY=local codex. Versions since February 2026 speak the Responses API alone, which Samovar does not serve yet.',
       code: [
         `model = ${quoted(model)}`,
         `model_provider = "samovar"`,
@@ -58,6 +62,7 @@ export function snippets({ address, model, key = 'local' }: Connection): Snippet
     },
     {
       id: 'opencode',
+      agent: true,
       title: 'opencode',
       language: 'json',
       note: 'In opencode.json of the project, or ~/.config/opencode/opencode.json.',

@@ -46,6 +46,31 @@ function over(records: readonly RequestRecord[], now: number, within: number): S
   return tokens > 0 ? { perSecond: (tokens * 1000) / time, running, ended, within } : undefined;
 }
 
+/** How quickly those answers grow that are being written: from two looks at them. */
+export class Streams {
+  #at = 0;
+  #had = new Map<string, number>();
+  #recent: { at: number; tokens: number; time: number }[] = [];
+
+  /**
+   * Takes what runs, at a time in milliseconds; it returns the tokens in a second of each answer,
+   * on average over the last `within` milliseconds, and undefined while none is being written.
+   */
+  next(at: number, running: readonly RequestRecord[], within: number): number | undefined {
+    const had = this.#had;
+    const time = at - this.#at;
+    this.#at = at;
+    this.#had = new Map(running.flatMap((r) => (r.phase === 'decode' ? [[r.id, r.completion_tokens ?? 0] as const] : [])));
+    const both = [...this.#had].filter(([id]) => had.has(id));
+    if (both.length > 0 && time > 0) {
+      this.#recent.push({ at, tokens: both.reduce((n, [id, tokens]) => n + tokens - had.get(id)!, 0), time: time * both.length });
+    }
+    this.#recent = this.#had.size === 0 ? [] : this.#recent.filter((r) => at - r.at < within);
+    const sum = (of: (r: { tokens: number; time: number }) => number) => this.#recent.reduce((n, r) => n + of(r), 0);
+    return this.#recent.length > 0 ? (sum((r) => r.tokens) * 1000) / sum((r) => r.time) : undefined;
+  }
+}
+
 /** Of whom it is, in words. */
 export function speedOf(s: Speed): string {
   const ended = s.ended > 0 && `${s.ended} that ended in the last ${s.within > minute ? '15 minutes' : 'minute'}`;
