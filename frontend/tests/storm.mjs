@@ -125,7 +125,7 @@ export async function stage(target) {
   const { hostname, port } = new URL(target);
   const listeners = new Set();
   const server = http.createServer((ask, answer) => {
-    if (ask.url === '/samovar/v1/events') {
+    if (ask.url.startsWith('/samovar/v1/events')) {
       answer.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
       answer.write(': here\n\n');
       listeners.add(answer);

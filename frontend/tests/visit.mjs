@@ -81,7 +81,7 @@ before(async () => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: base });
   page = await context.newPage();
   page.on('pageerror', (e) => errors.push(e.message));
-  page.on('console', (m) => m.type() === 'error' && errors.push(m.text()));
+  page.on('console', (m) => m.type() === 'error' && errors.push(`${m.text()} ${m.location().url}`.trim()));
   page.on('request', (r) => /^https?:/.test(r.url()) && !r.url().startsWith(base) && foreign.push(r.url()));
 });
 
