@@ -130,6 +130,8 @@ type Pool struct {
 	Held uint64 `json:"held"`
 	// Sequences describes each.
 	Sequences []PoolSequence `json:"sequences,omitempty"`
+	// SharedCells is where the shared cells are, as PoolSequence.Cells has it.
+	SharedCells [][2]int `json:"shared_cells,omitempty"`
 }
 
 // PoolSequence is one sequence in the pool.

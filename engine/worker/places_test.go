@@ -58,14 +58,15 @@ func accountMap(p *kv.Pool) []byte {
 	p.Sequences(func(seq int, _ *kv.Sequence) {
 		for _, run := range p.Places(seq, p.Cells()) {
 			for c := run[0]; c < run[0]+run[1]; c++ {
-				if m[c] != '.' {
-					m[c] = 'M'
-				} else {
-					m[c] = byte('0' + seq)
-				}
+				m[c] = byte('0' + seq)
 			}
 		}
 	})
+	for _, run := range p.SharedPlaces(p.Cells()) {
+		for c := run[0]; c < run[0]+run[1]; c++ {
+			m[c] = 'M'
+		}
+	}
 	return m
 }
 

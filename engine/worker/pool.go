@@ -455,5 +455,8 @@ func (l *loop) poolStatus() infer.Pool {
 		}
 		p.Sequences = append(p.Sequences, at)
 	})
+	if l.sizes.placed() {
+		p.SharedCells = l.pool.SharedPlaces(infer.MaxPoolRuns)
+	}
 	return p
 }

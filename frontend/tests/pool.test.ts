@@ -45,6 +45,7 @@ describe('places', () => {
     { seq: 1, agent: 'a', active: true, tokens: 30, shared: 10, cells: [[5, 10], [40, 20]] },
     { seq: 2, agent: 'b', active: false, tokens: 25, shared: 10, cells: [[5, 10], [20, 15]] },
   ], 7);
+  told.shared_cells = [[5, 10]];
   it('are drawn where they are', () => {
     expect(placed(told)).toBe(true);
     expect(layout(told).map((r) => [r.kind, r.agent, r.at, r.cells])).toEqual([
@@ -77,13 +78,13 @@ describe('places', () => {
 describe('parts', () => {
   it('add up to the pool, with places and without', () => {
     for (const p of [pool(1000, 100, some, 64), pool(1000, 0, []), { ...pool(1000, 100, some), used: 990 }, { ...pool(20, 0, [{ seq: 1, active: true, tokens: 5, shared: 0, cells: [[2, 5]] as [number, number][] }], 4) }]) {
-      const parts = partsOf(layout(p), p.reserved);
+      const parts = partsOf(p);
       expect(Object.values(parts).reduce((a, b) => a + b)).toBe(p.cells);
       expect(parts.reserved).toBe(p.reserved);
     }
   });
   it('tell what is computed from what rests', () =>
-    expect(partsOf(layout(pool(1000, 100, some, 64)))).toEqual({ active: 200, hot: 450, shared: 100, other: 0, reserved: 64, free: 186 }));
+    expect(partsOf(pool(1000, 100, some, 64))).toEqual({ active: 200, hot: 450, shared: 100, other: 0, reserved: 64, free: 186 }));
 });
 
 describe('grid', () => {
@@ -139,11 +140,33 @@ describe('squares', () => {
 
 describe('owners', () => {
   it('sum up sequences, the largest first, and leave out what is shared', () => {
-    const run = (kind: 'own' | 'shared' | 'free', cells: number, agent?: string) => ({ kind, at: 0, cells, agent });
-    expect(owners([run('shared', 9), run('own', 2, 'a'), run('own', 4, 'b'), run('own', 3, 'a'), run('own', 1), run('free', 5)])).toEqual([
+    const of = (seq: number, tokens: number, shared: number, agent?: string) => ({ seq, agent, active: true, tokens, shared });
+    expect(owners(pool(100, 9, [of(1, 11, 9, 'a'), of(2, 13, 9, 'b'), of(3, 3, 0, 'a'), of(4, 1, 0)]))).toEqual([
       { agent: 'a', cells: 5 },
       { agent: 'b', cells: 4 },
       { agent: undefined, cells: 1 },
     ]);
+  });
+});
+
+describe('sequences that grow side by side', () => {
+  // As they are told when their places are too many: each as one range, over the other's cells.
+  const p = pool(100, 0, [
+    { seq: 1, agent: 'a', active: true, tokens: 10, shared: 0, cells: [[0, 20]] },
+    { seq: 2, agent: 'b', active: true, tokens: 10, shared: 0, cells: [[0, 20]] },
+  ]);
+  it('share nothing, and are drawn in turn', () => {
+    const drawn = layout(p);
+    expect(drawn.filter((r) => r.kind === 'shared')).toEqual([]);
+    for (const agent of ['a', 'b']) expect(drawn.filter((r) => r.agent === agent).reduce((n, r) => n + r.cells, 0)).toBe(10);
+    expect(drawn.slice(0, 3).map((r) => [r.agent, r.at, r.cells])).toEqual([['a', 0, 1], ['b', 1, 1], ['a', 2, 1]]);
+  });
+  it('are counted as they are', () => {
+    expect(partsOf(p)).toEqual({ active: 20, hot: 0, shared: 0, other: 0, reserved: 0, free: 80 });
+    expect(owners(p)).toEqual([{ agent: 'a', cells: 10 }, { agent: 'b', cells: 10 }]);
+  });
+  it('are not too many pieces in a large pool', () => {
+    const large = pool(131072, 0, [1, 2, 3].map((seq) => ({ seq, active: true, tokens: 40000, shared: 0, cells: [[0, 131072]] as [number, number][] })));
+    expect(layout(large).length).toBeLessThan(1100);
   });
 });

@@ -13,7 +13,7 @@ describe('what a request is at', () => {
     [{ phase: 'prefill', prompt_tokens: 4096, prefilled_tokens: 1200 }, 'reading', '1,200 of 4,096 tokens · 29 %'],
     [{ phase: 'prefill', prompt_tokens: 5000, cached_tokens: 1000, prefilled_tokens: 4000 }, 'reading', '4,000 of 4,000 tokens · 100 %, 1,000 reused'],
     [{ phase: 'prefill' }, 'reading', 'the prompt'],
-    [{ phase: 'restoring', cached_tokens: 2048 }, 'restoring', '2,048 tokens from disk'],
+    [{ phase: 'restoring', cached_tokens: 2048 }, 'restoring', 'what is kept of it, from disk'],
     [{ phase: 'decode', completion_tokens: 87 }, 'answering', '87 tokens'],
     [{ phase: 'decode', completion_tokens: 1 }, 'answering', '1 token'],
     [{ phase: 'waiting', wait: { reason: 'cells', text: 'No room: 3 are before it.' } }, 'waiting', 'No room: 3 are before it.'],
@@ -51,6 +51,7 @@ describe('rows', () => {
     expect(f.rows.filter((r) => r.phase === 'decode')).toHaveLength(rowsWorking);
     expect(f.rows.filter((r) => r.phase === 'waiting')).toHaveLength(rowsWaiting);
     expect([f.more, f.moreWaiting]).toEqual([more, moreWaiting]);
+    expect([...f.rows, ...f.alsoWaiting].filter((r) => r.phase === 'waiting')).toEqual(some(working, waiting).slice(working));
   });
 });
 

@@ -47,6 +47,8 @@ describe('how long somebody waits', () => {
   test('what a newcomer is told does not contradict who waits already', () => {
     expect(plain(newcomerWaits(700, [waiting()], t0 + 500))).toBe('about 700 ms');
     expect(plain(newcomerWaits(700, [waiting()], t0 + 3250))).toBe('more than 3.20 s');
+    const told = { of: () => ({ ms: 2000, until: t0 + 2000 }) };
+    expect(plain(newcomerWaits(700, [waiting()], t0 + 500, told))).toBe('about 1.50 s');
   });
 
   test('they are counted by what they are at', () => {

@@ -24,6 +24,23 @@ func (p *Pool) Places(seq, most int) [][2]int {
 	return merge(joined, most)
 }
 
+// SharedPlaces returns where the cells are that more than one sequence has, as Places does.
+// Ranges of sequences that grew side by side overlap once they are merged, though they
+// share nothing.
+func (p *Pool) SharedPlaces(most int) [][2]int {
+	if p.unsure || p.shared == 0 {
+		return nil
+	}
+	runs := p.runs[:0]
+	for c, n := range p.owners {
+		if n > 1 {
+			runs = extend(runs, [2]int{c, 1})
+		}
+	}
+	p.runs = runs
+	return merge(runs, most)
+}
+
 // extend appends a run, to the last one if it goes on with it.
 func extend(runs [][2]int, r [2]int) [][2]int {
 	if n := len(runs); n > 0 && runs[n-1][0]+runs[n-1][1] == r[0] {

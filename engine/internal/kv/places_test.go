@@ -18,7 +18,9 @@ func TestPlaces(t *testing.T) {
 	put(p, a, 6, 7)
 	require.Equal(t, [][2]int{{0, 5}, {7, 2}}, p.Places(a, 9))
 	require.Equal(t, [][2]int{{0, 3}, {5, 2}}, p.Places(b, 9))
+	require.Equal(t, [][2]int{{0, 3}}, p.SharedPlaces(9))
 	p.Remove(a)
+	require.Nil(t, p.SharedPlaces(9))
 	require.Equal(t, [][2]int{{0, 3}, {5, 2}}, p.Places(b, 9), "it has what was shared still")
 	put(p, b, 8, 8, 8)
 	require.Equal(t, [][2]int{{0, 8}}, p.Places(b, 9), "what became free is taken first, and joined")
@@ -30,6 +32,23 @@ func TestPlacesAreBounded(t *testing.T) {
 	require.Equal(t, [][2]int{{0, 1}, {3, 1}, {5, 2}, {20, 3}}, merge(slices.Clone(runs), 4))
 	require.Equal(t, [][2]int{{0, 7}, {20, 3}}, merge(slices.Clone(runs), 2))
 	require.Equal(t, [][2]int{{0, 23}}, merge(slices.Clone(runs), 1))
+}
+
+// Ranges that overlap once they are merged are not taken for shared cells.
+func TestGrowingSideBySideSharesNothing(t *testing.T) {
+	p := NewPool(100, 4)
+	a, b := open(t, p), open(t, p)
+	for i := range 10 {
+		put(p, a, Token(i))
+		put(p, b, Token(i))
+	}
+	require.Equal(t, [][2]int{{0, 19}}, p.Places(a, 1))
+	require.Equal(t, [][2]int{{1, 19}}, p.Places(b, 1))
+	require.Nil(t, p.SharedPlaces(1))
+	c := open(t, p)
+	p.Share(a, c, 2)
+	require.Equal(t, [][2]int{{0, 1}, {2, 1}}, p.SharedPlaces(9))
+	require.Equal(t, [][2]int{{0, 3}}, p.SharedPlaces(1))
 }
 
 // What comes back lies in the order that it was taken in.

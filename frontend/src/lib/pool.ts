@@ -22,32 +22,46 @@ export interface Run {
 export const placed = (pool: Pool): boolean =>
   (pool.sequences ?? []).length > 0 && pool.sequences!.every((s) => s.cells !== undefined);
 
+/** Into so many pieces at most is an overlap drawn. */
+const mostSlices = 1024;
+
 /** The runs by place: between any two ends of a range, the same sequences have the cells. */
 function places(pool: Pool): Run[] {
-  const ends: { at: number; seq: PoolSequence; begins: boolean }[] = [];
-  for (const seq of pool.sequences ?? []) {
-    for (const [start, length] of seq.cells ?? []) {
-      const from = Math.max(0, start);
-      const to = Math.min(pool.cells, start + length);
-      if (to > from) ends.push({ at: from, seq, begins: true }, { at: to, seq, begins: false });
-    }
-  }
+  const ends: { at: number; seq?: PoolSequence; begins: boolean }[] = []; // of no sequence: of what is shared
+  const range = ([start, length]: [number, number], seq?: PoolSequence) => {
+    const from = Math.max(0, start);
+    const to = Math.min(pool.cells, start + length);
+    if (to > from) ends.push({ at: from, seq, begins: true }, { at: to, seq, begins: false });
+  };
+  for (const r of pool.shared_cells ?? []) range(r);
+  for (const seq of pool.sequences ?? []) for (const r of seq.cells ?? []) range(r, seq);
   ends.sort((a, b) => a.at - b.at);
   const runs: Run[] = [];
   const here = new Map<PoolSequence, number>();
+  let shared = false;
   let from = 0;
+  const push = (kind: RunKind, cells: number, of?: PoolSequence) => {
+    const own = of ? { seq: of.seq, agent: of.agent, active: of.active } : {};
+    const last = runs.at(-1);
+    if (last?.kind === kind && last.seq === own.seq) last.cells += cells;
+    else runs.push({ kind, at: from, cells, ...own });
+    from += cells;
+  };
   const add = (to: number) => {
     if (to <= from) return;
-    const [only] = here.keys();
-    const kind: RunKind = here.size === 0 ? 'free' : here.size > 1 ? 'shared' : 'own';
-    const own = kind === 'own' ? { seq: only!.seq, agent: only!.agent, active: only!.active } : {};
-    const last = runs.at(-1);
-    if (last?.kind === kind && last.seq === own.seq) last.cells += to - from;
-    else runs.push({ kind, at: from, cells: to - from, ...own });
-    from = to;
+    const those = [...here.keys()];
+    if (shared) push('shared', to - from);
+    else if (those.length === 0) push('free', to - from);
+    // Sequences that grow side by side have cells in turn. Where these are too many to be told one
+    // by one, their ranges overlap, though they share nothing: they are drawn in turn.
+    else for (let i = 0, slice = Math.ceil((to - from) / mostSlices); from < to; i++) push('own', Math.min(slice, to - from), those[i % those.length]);
   };
   for (const e of ends) {
     add(e.at);
+    if (!e.seq) {
+      shared = e.begins;
+      continue;
+    }
     const n = (here.get(e.seq) ?? 0) + (e.begins ? 1 : -1);
     if (n > 0) here.set(e.seq, n);
     else here.delete(e.seq);
@@ -109,20 +123,12 @@ export interface Parts {
   free: number;
 }
 
-/** Reserved cells have no place yet: they are some of the free ones. */
-export function partsOf(runs: readonly Run[], reserved = 0): Parts {
-  const sum = (of: (r: Run) => boolean) => runs.reduce((n, r) => n + (of(r) ? r.cells : 0), 0);
-  const drawn = sum((r) => r.kind === 'reserved');
-  const free = sum((r) => r.kind === 'free');
-  const hidden = drawn > 0 ? 0 : Math.min(reserved, free);
-  return {
-    active: sum((r) => r.kind === 'own' && !!r.active),
-    hot: sum((r) => r.kind === 'own' && !r.active),
-    shared: sum((r) => r.kind === 'shared'),
-    other: sum((r) => r.kind === 'other'),
-    reserved: drawn + hidden,
-    free: free - hidden,
-  };
+export function partsOf(pool: Pool): Parts {
+  const sum = (active: boolean) => (pool.sequences ?? []).reduce((n, s) => n + (s.active === active ? s.tokens - s.shared : 0), 0);
+  const [active, hot] = [sum(true), sum(false)];
+  const free = Math.max(0, pool.cells - pool.used);
+  const reserved = Math.min(pool.reserved, free); // they are some of the free ones
+  return { active, hot, shared: pool.shared, other: pool.used - pool.shared - active - hot, reserved, free: free - reserved };
 }
 
 export interface Owner {
@@ -132,9 +138,9 @@ export interface Owner {
 }
 
 /** Whose cells they are, the largest first; those that are shared are nobody's alone. */
-export function owners(runs: Run[]): Owner[] {
+export function owners(pool: Pool): Owner[] {
   const all = new Map<string | undefined, number>();
-  for (const r of runs) if (r.kind === 'own') all.set(r.agent, (all.get(r.agent) ?? 0) + r.cells);
+  for (const s of pool.sequences ?? []) all.set(s.agent, (all.get(s.agent) ?? 0) + s.tokens - s.shared);
   return [...all].map(([agent, cells]) => ({ agent, cells })).sort((a, b) => b.cells - a.cells);
 }
 

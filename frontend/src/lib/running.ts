@@ -49,8 +49,11 @@ export function waitText(w: Wait | undefined, expected?: Expected, now = 0): str
  * How long somebody who comes now has to wait, in words. Who waits already for longer than that
  * says that it is more.
  */
-export function newcomerWaits(estimateMS: number, running: readonly RequestRecord[], now: number): string {
-  const longest = Math.max(0, ...running.filter(isWaiting).map((r) => ages(r, now).stage ?? 0));
+export function newcomerWaits(estimateMS: number, running: readonly RequestRecord[], now: number, told?: { of(id: string): Expected | undefined }): string {
+  const before = running.filter(isWaiting);
+  const longest = Math.max(0, ...before.map((r) => ages(r, now).stage ?? 0));
+  // Nobody is told that he will be there before those who came first.
+  estimateMS = Math.max(estimateMS, ...before.map((r) => (told?.of(r.id)?.until ?? 0) - now));
   if (longest > estimateMS) return `more than ${ms(Math.floor(longest / 100) * 100)}`;
   return `about ${ms(estimateMS)}`;
 }
@@ -85,7 +88,7 @@ export function doing(r: RequestRecord, expected?: Expected, now = 0): Doing {
     case 'waiting':
       return { word, text: waitText(r.wait, expected, now) };
     case 'restoring':
-      return { word, text: r.cached_tokens > 0 ? `${count(r.cached_tokens)} tokens from disk` : 'its tokens from disk' };
+      return { word, text: 'what is kept of it, from disk' };
     case 'prefill': {
       const all = Math.max(0, prompt - r.cached_tokens);
       if (all === 0) return { word, text: 'the prompt' };
@@ -117,6 +120,8 @@ export interface Shown {
   /** Those for which there is no place, and how many of them wait, by reason. */
   more: number;
   moreWaiting: number;
+  /** Those of them that are told. */
+  alsoWaiting: RequestRecord[];
 }
 
 /**
@@ -128,7 +133,7 @@ export function fit(running: readonly RequestRecord[], most: number): Shown {
   const working = running.filter((r) => !isWaiting(r));
   const forWaiting = Math.min(waiting.length, Math.max(most - working.length, Math.floor(most / 2)));
   const rows = [...working.slice(0, most - forWaiting), ...waiting.slice(0, forWaiting)];
-  return { rows, more: running.length - rows.length, moreWaiting: waiting.length - forWaiting };
+  return { rows, more: running.length - rows.length, moreWaiting: waiting.length - forWaiting, alsoWaiting: waiting.slice(forWaiting) };
 }
 
 /** When the newest of those that ended did, in milliseconds since the epoch. */

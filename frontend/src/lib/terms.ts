@@ -23,8 +23,8 @@ export type TermName = keyof typeof terms;
 
 /** What does not work yet and many come for; README says it in the same words. */
 export const noTools = {
-  title: 'Agents cannot work yet.',
-  text: 'Agents send tools with nearly every request, and requests with tools are refused for now: Claude Code, Codex and opencode cannot work yet. Chat clients and your own programs can.',
+  title: 'Coding agents cannot work yet.',
+  text: 'Coding agents send tools with nearly every request, and requests with tools are refused for now: Claude Code, Codex and opencode cannot work yet. Chat clients and your own programs can.',
 } as const;
 
 /** The orders that a model takes, in one line each. */

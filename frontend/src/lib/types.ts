@@ -28,6 +28,8 @@ export interface Pool {
   compactions: number;
   pauses: number;
   sequences?: PoolSequence[];
+  /** Where the shared cells are: [start, length] each. */
+  shared_cells?: [number, number][];
 }
 
 export interface Steps {
