@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cost, doing, fit, lastEnd, lost, missWords, stageOf, waitText } from '../src/lib/running.ts';
+import { cost, doing, fit, lastEnd, lost, lostMS, missWords, stageOf, waitText } from '../src/lib/running.ts';
 import type { RequestRecord, Stage } from '../src/lib/types.ts';
 
 const at = '2026-11-28T12:00:00Z';
@@ -55,6 +55,20 @@ describe('rows', () => {
   });
 });
 
+it('shows one of each stage before a second of any', () => {
+  const of = (id: string, phase: Stage) => record({ id, phase });
+  const all = [of('a', 'decode'), of('b', 'decode'), of('c', 'decode'), of('d', 'prefill'), of('e', 'restoring'), of('f', 'waiting')];
+  const shown = (most: number) => fit(all, most).rows.map((r) => r.id).join('');
+  expect([shown(2), shown(4), shown(5), shown(6)]).toEqual(['af', 'adef', 'abdef', 'abcdef']);
+});
+
+it('counts as lost what the request itself has taken, once that is known', () => {
+  const miss = { tokens: 100, time_ms: 15 };
+  expect(lostMS(miss)).toBe(15);
+  expect(lostMS(miss, record({ prompt_tokens: 600, cached_tokens: 400 }))).toBe(15);
+  expect(lostMS(miss, record({ prompt_tokens: 600, cached_tokens: 400, prefill_ms: 500 }))).toBe(250);
+});
+
 it('knows when the last request ended', () => {
   expect(lastEnd([])).toBeUndefined();
   expect(lastEnd([record({})])).toBeUndefined();
@@ -62,7 +76,7 @@ it('knows when the last request ended', () => {
 });
 
 it('says what a miss has cost, and where it is', () => {
-  expect(thin(cost({ tokens: 1200, time_ns: 2.5e9 }))).toBe('1,200 tokens computed again, about 2.50 s of computing');
+  expect(thin(cost({ tokens: 1200, time_ns: 2.5e9 }))).toBe('1,200 tokens computed again, about 2.50 s');
   expect(thin(lost({ tokens: 1 }))).toBe('1 token');
   expect(missWords({ reason: 'changed', message: 1, role: 'user' })).toBe('Message 2 (user) changed');
   expect(missWords({ reason: 'changed', message: -1 })).toBe('The text between two messages changed');

@@ -138,6 +138,10 @@ func (a *API) events(c echo.Context) error {
 	defer tick.Stop()
 	now := time.Now()
 	for {
+		// Who has ended by now is told of first: it is not among those that run.
+		for range len(feed) {
+			w.Event("request", <-feed)
+		}
 		w.Event("snapshot", a.snapshot(now))
 		if w.Flush() != nil {
 			return nil // the watcher is gone

@@ -132,7 +132,10 @@ export function fit(running: readonly RequestRecord[], most: number): Shown {
   const waiting = running.filter(isWaiting);
   const working = running.filter((r) => !isWaiting(r));
   const forWaiting = Math.min(waiting.length, Math.max(most - working.length, Math.floor(most / 2)));
-  const rows = [...working.slice(0, most - forWaiting), ...waiting.slice(0, forWaiting)];
+  // One of each stage before a second of any.
+  const firsts = new Set(working.filter((r, i) => working.findIndex((o) => stageOf(o) === stageOf(r)) === i));
+  const chosen = new Set([...firsts, ...working.filter((r) => !firsts.has(r))].slice(0, most - forWaiting));
+  const rows = [...working.filter((r) => chosen.has(r)), ...waiting.slice(0, forWaiting)];
   return { rows, more: running.length - rows.length, moreWaiting: waiting.length - forWaiting, alsoWaiting: waiting.slice(forWaiting) };
 }
 
@@ -147,19 +150,29 @@ export function lastEnd(records: readonly RequestRecord[]): number | undefined {
   return last;
 }
 
+type Lost = Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>;
+
 /** What a miss has cost: tokens and time, as far as it is known. */
-export function cost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
-  const time = lostMS(m);
-  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'} computed again` + (time ? `, about ${ms(time)} of computing` : '');
+export function cost(m: Lost, of?: RequestRecord): string {
+  const time = lostMS(m, of);
+  return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'} computed again` + (time ? `, about ${ms(time)}` : '');
 }
 
 /** The same in short. */
-export function lost(m: Pick<Miss, 'tokens' | 'time_ms' | 'time_ns'>): string {
-  const time = lostMS(m);
+export function lost(m: Lost, of?: RequestRecord): string {
+  const time = lostMS(m, of);
   return `${count(m.tokens)} ${m.tokens === 1 ? 'token' : 'tokens'}` + (time ? `, ${ms(time)}` : '');
 }
 
-export const lostMS = (m: Pick<Miss, 'time_ms' | 'time_ns'>): number => m.time_ms ?? (m.time_ns ?? 0) / 1e6;
+/**
+ * What a miss has cost in milliseconds: its tokens' share of the time that its request's prompt
+ * took, once that is known; before, what so many tokens take when nobody else computes.
+ */
+export function lostMS(m: Lost, of?: RequestRecord): number {
+  const computed = (of?.prompt_tokens ?? 0) - (of?.cached_tokens ?? 0);
+  if (of?.prefill_ms && computed >= m.tokens) return (of.prefill_ms * m.tokens) / computed;
+  return m.time_ms ?? (m.time_ns ?? 0) / 1e6;
+}
 
 export const missReasons: Record<string, string> = {
   changed: 'The conversation changed',
