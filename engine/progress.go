@@ -127,8 +127,8 @@ func (r *roster) unheard(s *stream) string {
 	switch {
 	case !s.submitted:
 		return "Waits until a request has been tried alone that may have brought the engine down."
-	case s.prompt == 0:
-		return "Its prompt is being turned into tokens."
+	case r.sequences > 0 && r.pulse.Active >= r.sequences:
+		return fmt.Sprintf("All %d places are taken.", r.sequences)
 	default:
 		return "Waits for its turn."
 	}

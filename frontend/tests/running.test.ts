@@ -10,8 +10,8 @@ const thin = (text: string) => text.replaceAll('\u202f', ' ');
 
 describe('what a request is at', () => {
   it.each<[Partial<RequestRecord>, string, string]>([
-    [{ phase: 'prefill', prompt_tokens: 4096, prefilled_tokens: 1200 }, 'reading', '1,200 of 4,096 tokens · 29 %'],
-    [{ phase: 'prefill', prompt_tokens: 5000, cached_tokens: 1000, prefilled_tokens: 4000 }, 'reading', '4,000 of 4,000 tokens · 100 %, 1,000 reused'],
+    [{ phase: 'prefill', prompt_tokens: 4096, prefilled_tokens: 1200 }, 'reading', '1,200 of 4,096 tokens'],
+    [{ phase: 'prefill', prompt_tokens: 5000, cached_tokens: 1000, prefilled_tokens: 4000 }, 'reading', '5,000 of 5,000 tokens, 1,000 reused'],
     [{ phase: 'prefill' }, 'reading', 'the prompt'],
     [{ phase: 'restoring', cached_tokens: 2048 }, 'restoring', 'what is kept of it, from disk'],
     [{ phase: 'decode', completion_tokens: 87 }, 'answering', '87 tokens'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { oneStream, speedOf, Streams } from '../src/lib/speed.ts';
+import { oneStream, speedOf, Writing } from '../src/lib/speed.ts';
 import type { RequestRecord } from '../src/lib/types.ts';
 
 const now = Date.parse('2026-11-28T12:00:00Z');
@@ -50,30 +50,28 @@ describe('how fast one answer comes', () => {
   });
 });
 
-describe('how fast the answers come that are being written', () => {
-  const writes = (id: string, tokens: number) => record({ id, outcome: 'running', phase: 'decode', completion_tokens: tokens });
-
-  it('is their tokens between two looks, on average over the answers', () => {
-    const s = new Streams();
-    expect(s.next(1000, [writes('a', 10), writes('b', 0)], 5000)).toBeUndefined();
-    expect(s.next(2000, [writes('a', 30), writes('b', 10)], 5000)).toBe(15);
-    expect(s.next(4000, [writes('a', 30), writes('b', 10)], 5000)).toBe(5); // they have stood still for two seconds
+describe('how fast is written', () => {
+  it('is what came over the last while', () => {
+    const w = new Writing();
+    w.next(0, 1, 0, 5000);
+    expect(w.next(1000, 1, 100, 5000)).toEqual({ all: 100, each: 100 });
+    expect(w.next(3000, 1, 25, 5000)).toEqual({ all: 50, each: 50 });
+    expect(w.next(9000, 1, 10, 5000)).toEqual({ all: 10, each: 10 });
   });
 
-  it('times how many they are is all that is written', () => {
-    const s = new Streams();
+  it('of each times how many they are is all', () => {
+    const w = new Writing();
     for (let t = 0; t <= 10_000; t += 1000) {
-      const each = s.next(t, ['a', 'b', 'c'].map((id) => writes(id, t / 100)), 5000);
-      if (t > 0) expect(3 * each!).toBeCloseTo(30);
+      const { all, each } = w.next(t, 3, 60, 5000);
+      if (t > 5000) expect([all, each! * 3]).toEqual([60, 60]);
     }
   });
 
-  it('is of nobody else: not of who reads, has just begun, or has ended', () => {
-    const s = new Streams();
-    s.next(0, [writes('a', 0), writes('gone', 5)], 5000);
-    const reads = record({ id: 'r', outcome: 'running', phase: 'prefill', completion_tokens: 0 });
-    expect(s.next(1000, [writes('a', 40), writes('new', 900), reads], 5000)).toBe(40);
-    expect(s.next(2000, [reads], 5000)).toBeUndefined();
-    expect(s.next(3000, [writes('b', 1)], 5000)).toBeUndefined(); // what was long ago is forgotten
+  it('is of no answer while none is written', () => {
+    const w = new Writing();
+    w.next(0, 2, 0, 5000);
+    expect(w.next(1000, 0, 40, 5000)).toEqual({ all: 40 });
+    expect(w.next(2000, 1, 0, 900).each).toBeUndefined(); // its first token is to come
+    expect(w.next(3000, 1, 10, 900)).toEqual({ all: 10, each: 10 });
   });
 });

@@ -8,7 +8,8 @@ import { Rate, Ring } from './history.ts';
 import { ago, instant, moment } from './format.ts';
 import { mergeLines, type LogEntry } from './logs.ts';
 import { drawn, Pace } from './pace.ts';
-import { Streams } from './speed.ts';
+import { stageOf } from './running.ts';
+import { Writing } from './speed.ts';
 import { Waits } from './waits.ts';
 import type { LogLine, Metric, Pull, RequestRecord, Snapshot, Status, Transition, Window } from './types.ts';
 
@@ -72,8 +73,8 @@ class Live {
   #lastSnapshot = 0; // by our clock
   #skew = 0; // the server's clock less ours
   #recorded = 0; // when the rings got their last row
-  #streams = new Streams();
-  #recent: { at: number; in: number; out: number }[] = [];
+  #writing = new Writing();
+  #recent: { at: number; in: number }[] = [];
   #in = new Rate();
   #out = new Rate();
   #pending = new Map<string, RequestRecord>();
@@ -233,14 +234,12 @@ class Live {
     const at = instant(s.at) ?? Date.now();
     const into = this.#in.next(at, sum((m) => m.steps.prefill_rows));
     const out = this.#out.next(at, sum((m) => m.steps.decode_rows));
+    const writing = (s.running ?? []).filter((r) => stageOf(r) === 'decode').length;
     if (into !== undefined && out !== undefined) {
-      this.#recent = [...this.#recent, { at, in: into, out }].filter((r) => at - r.at < lately);
-      const mean = (of: (r: { in: number; out: number }) => number) =>
-        this.#recent.reduce((n, r) => n + of(r), 0) / this.#recent.length;
-      this.tokensIn = mean((r) => r.in);
-      this.tokensOut = mean((r) => r.out);
+      this.#recent = [...this.#recent, { at, in: into }].filter((r) => at - r.at < lately);
+      this.tokensIn = this.#recent.reduce((n, r) => n + r.in, 0) / this.#recent.length;
+      ({ all: this.tokensOut, each: this.each } = this.#writing.next(at, writing, out, lately));
     }
-    this.each = this.#streams.next(at, s.running ?? [], lately);
     this.throughput.push(seconds, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
     for (const w of s.windows) {
       if (w.window !== '1m') continue;

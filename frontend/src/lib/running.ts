@@ -1,6 +1,6 @@
 // What a request that runs is at, in words and as a share, and which of many are shown.
 
-import { count, instant, ms, percent } from './format.ts';
+import { count, instant, ms } from './format.ts';
 import type { Miss, RequestRecord, Stage, Wait } from './types.ts';
 import type { Expected } from './waits.ts';
 
@@ -93,10 +93,11 @@ export function doing(r: RequestRecord, expected?: Expected, now = 0): Doing {
       const all = Math.max(0, prompt - r.cached_tokens);
       if (all === 0) return { word, text: 'the prompt' };
       const done = Math.min(r.prefilled_tokens ?? 0, all);
+      const have = r.cached_tokens + done;
       const kept = r.cached_tokens > 0 ? `, ${count(r.cached_tokens)} reused` : '';
       return {
         word,
-        text: `${count(done)} of ${count(all)} tokens · ${percent(done / all)}${kept}`,
+        text: `${count(have)} of ${count(prompt)} tokens${kept}`,
         reused: r.cached_tokens / prompt,
         computed: done / prompt,
       };

@@ -46,28 +46,32 @@ function over(records: readonly RequestRecord[], now: number, within: number): S
   return tokens > 0 ? { perSecond: (tokens * 1000) / time, running, ended, within } : undefined;
 }
 
-/** How quickly those answers grow that are being written: from two looks at them. */
-export class Streams {
-  #at = 0;
-  #had = new Map<string, number>();
-  #recent: { at: number; tokens: number; time: number }[] = [];
+export interface Rates {
+  /** Tokens in a second, of all answers together. */
+  all: number;
+  /** Of each of those that are being written; undefined while none is. */
+  each?: number;
+}
+
+/** How fast is written over the last while: all together, and each answer. Each times how many they are is all. */
+export class Writing {
+  #at: number | undefined;
+  #had = 0;
+  #recent: { at: number; tokens: number; time: number; streams: number }[] = [];
 
   /**
-   * Takes what runs, at a time in milliseconds; it returns the tokens in a second of each answer,
-   * on average over the last `within` milliseconds, and undefined while none is being written.
+   * Takes how many answers are being written, and how many tokens came in a second since the last call,
+   * at a time in milliseconds; it returns the means over the last `within` milliseconds.
    */
-  next(at: number, running: readonly RequestRecord[], within: number): number | undefined {
-    const had = this.#had;
-    const time = at - this.#at;
+  next(at: number, writing: number, rate: number, within: number): Rates {
+    const time = at - (this.#at ?? at);
+    // Some have begun and some have ended meanwhile: on average there were as many as half-way.
+    if (time > 0) this.#recent = [...this.#recent, { at, tokens: (rate * time) / 1000, time, streams: (time * (this.#had + writing)) / 2 }].filter((r) => at - r.at < within);
     this.#at = at;
-    this.#had = new Map(running.flatMap((r) => (r.phase === 'decode' ? [[r.id, r.completion_tokens ?? 0] as const] : [])));
-    const both = [...this.#had].filter(([id]) => had.has(id));
-    if (both.length > 0 && time > 0) {
-      this.#recent.push({ at, tokens: both.reduce((n, [id, tokens]) => n + tokens - had.get(id)!, 0), time: time * both.length });
-    }
-    this.#recent = this.#had.size === 0 ? [] : this.#recent.filter((r) => at - r.at < within);
-    const sum = (of: (r: { tokens: number; time: number }) => number) => this.#recent.reduce((n, r) => n + of(r), 0);
-    return this.#recent.length > 0 ? (sum((r) => r.tokens) * 1000) / sum((r) => r.time) : undefined;
+    this.#had = writing;
+    if (this.#recent.length === 0) return { all: 0 };
+    const sum = (of: 'tokens' | 'time' | 'streams') => this.#recent.reduce((n, r) => n + r[of], 0);
+    return { all: (1000 * sum('tokens')) / sum('time'), each: writing > 0 && sum('tokens') > 0 ? (1000 * sum('tokens')) / sum('streams') : undefined };
   }
 }
 
