@@ -328,7 +328,7 @@ type savedView struct {
 
 func viewSaved(s infer.Saved) savedView { return savedView{Saved: s, Seconds: s.Time.Seconds()} }
 
-// savings answers with the ledger.
+// savings answers with the ledger; with agents=false without the agents, who may be many.
 func (s *Server) savings(c echo.Context) error {
 	all, err := s.opts.Engine.Savings(c.Request().Context())
 	if err != nil {
@@ -342,6 +342,9 @@ func (s *Server) savings(c echo.Context) error {
 	type agent struct {
 		ID string `json:"id"`
 		savedView
+	}
+	if c.QueryParam("agents") == "false" {
+		all.Agents = nil
 	}
 	days, agents := make([]day, len(all.Days)), make([]agent, len(all.Agents))
 	for i, d := range all.Days {

@@ -210,6 +210,7 @@ func TestAnAgentAsClientsSeeIt(t *testing.T) {
 	require.EqualValues(t, 400, stats["prompt_tokens"])
 	require.Equal(t, map[string]any{"hot": 0., "warm": 2., "cold": 0.}, stats["tiers"])
 
+	require.Empty(t, fields(t, do(e, newRequest("GET", "/samovar/v1/savings?agents=false", "")))["agents"])
 	saved := fields(t, do(e, newRequest("GET", "/samovar/v1/savings", "")))
 	require.EqualValues(t, 2, saved["total"].(map[string]any)["saved_seconds"])
 	require.Equal(t, "2026-03-01", saved["days"].([]any)[0].(map[string]any)["day"])

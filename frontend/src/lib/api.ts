@@ -86,7 +86,7 @@ export const api = {
 
   requests: (limit = 256) =>
     json<{ requests: RequestRecord[] | null; windows: Window[] }>(`/samovar/v1/requests?limit=${limit}`),
-  savings: () => json<Savings>('/samovar/v1/savings'),
+  savings: (agents: boolean) => json<Savings>(`/samovar/v1/savings${agents ? '' : '?agents=false'}`),
 
   agents: async () => (await json<{ data: Agent[] }>('/v1/agents')).data,
   pin: (id: string, pinned: boolean) => json<Agent>(`${agentPath(id)}/pin`, { method: pinned ? 'POST' : 'DELETE' }),

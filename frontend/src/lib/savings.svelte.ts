@@ -6,16 +6,18 @@ import { live } from './live.svelte.ts';
 import type { Savings as Saved } from './types.ts';
 
 const every = 10_000;
-const atMost = 1000;
 
 class Savings {
   data = $state.raw<Saved | undefined>();
   error = $state<string | undefined>();
   #last = 0;
+  #agents = false;
   #hinted: ReturnType<typeof setTimeout> | undefined;
 
-  /** Call it in an effect: it keeps the sums fresh until the effect ends. */
-  watch(): () => void {
+  /** Call it in an effect: it keeps the sums fresh until the effect ends; agents: by agent, too, who may be many. */
+  watch(agents = false): () => void {
+    if (agents && !this.#agents) this.data = undefined;
+    this.#agents = agents;
     void this.refresh();
     const timer = setInterval(() => void this.refresh(), every);
     return () => {
@@ -32,7 +34,7 @@ class Savings {
         this.#hinted = undefined;
         void this.refresh();
       },
-      Math.max(0, this.#last + atMost - Date.now()),
+      Math.max(0, this.#last + live.every - Date.now()), // as often as anything is drawn
     );
   }
 
@@ -40,7 +42,7 @@ class Savings {
     if (live.stale) return;
     this.#last = Date.now();
     try {
-      this.data = await api.savings();
+      this.data = await api.savings(this.#agents);
       this.error = undefined;
     } catch (e) {
       this.error = why(e);
