@@ -23,8 +23,8 @@ describe('Pace', () => {
 
   it('is as quick as it may be', () => {
     expect(settled(1)).toBe(500);
-    expect(settled(4.5)).toBe(1000);
-    expect(settled(9)).toBe(2000);
+    expect(settled(3.5)).toBe(1000);
+    expect(settled(7)).toBe(2000);
   });
 
   it('changes its mind when the machine does', () => {
@@ -37,13 +37,13 @@ describe('Pace', () => {
     const p = new Pace();
     for (let i = 0; i < 200; i++) expect(p.learn(i % 8 === 3 ? 90 : 4)).toBe(false);
     let changes = 0;
-    for (let i = 0; i < 400; i++) if (p.learn(i % 80 < 40 ? 4.9 : 5.1)) changes++;
+    for (let i = 0; i < 400; i++) if (p.learn(i % 80 < 40 ? 3.9 : 4.1)) changes++;
     expect(changes).toBe(1);
   });
 
   it('says when it has changed, and only then', () => {
     const p = new Pace();
-    const said = Array.from({ length: 24 }, () => p.learn(9));
+    const said = Array.from({ length: 24 }, () => p.learn(7));
     expect(said.filter(Boolean).length).toBe(1);
     expect(p.every).toBe(2000);
   });

@@ -3,8 +3,11 @@
 
 /** How many milliseconds there may be between two updates. */
 export const paces = [500, 1000, 2000, 3000] as const;
-/** What drawing may take of a processor. */
-export const share = 0.005;
+/**
+ * What the page itself may take of a processor. The browser takes as much again to bring it to the
+ * screen, so that an engine on the same processors has at most one percent less.
+ */
+export const share = 0.004;
 /** So many updates are looked at before a pace is changed. */
 const enough = 8;
 
