@@ -123,9 +123,12 @@ func serveFake(send func(wire.Kind, any), read func(any) wire.Kind, starts int) 
 			syscall.Exit(1)
 		}
 		if kind == wire.KindQuery {
-			body := `[{"id":"ann"}]`
-			if m.Op == wire.OpAgent {
+			body := `[{"id":"ann","tier":"hot","tokens":9,"hot_tokens":9}]`
+			switch m.Op {
+			case wire.OpAgent:
 				body = `{"id":"ann"}`
+			case wire.OpSavings:
+				body = `{"total":{"requests":7}}`
 			}
 			send(wire.KindAnswer, wire.Answer{ID: m.ID, Body: []byte(body)})
 			continue

@@ -76,8 +76,8 @@ type member struct {
 	since       time.Time
 	// evicted are the models that had to leave for its load.
 	evicted []*member
-	// agents are those that it had when it was unloaded.
-	agents []infer.Agent
+	agents  said[[]infer.Agent]
+	saved   said[infer.Savings]
 }
 
 // asking is a member that waits for room.
@@ -289,7 +289,10 @@ func (f *Fleet) Stop(ctx context.Context, model string) error {
 	if model == "" {
 		f.halt(true)
 	}
-	return f.each(model, func(m *member) error { return m.Stop(ctx) })
+	return f.each(model, func(m *member) error {
+		f.remember(ctx, m)
+		return m.Stop(ctx)
+	})
 }
 
 // Unload frees the memory of a model, or of all if it is "", until it is asked for again.
@@ -306,6 +309,7 @@ func (f *Fleet) Restart(model, reason string) error {
 				return nil // it has none
 			}
 		}
+		f.remember(context.Background(), m)
 		m.Restart(reason)
 		return nil
 	})

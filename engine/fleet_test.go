@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -271,7 +273,7 @@ func TestAfterASleep(t *testing.T) {
 }
 
 // Agents can be asked about while the default model is away, and those of a model that was
-// unloaded are known.
+// unloaded or stopped are known.
 func TestAgentsOfAllModels(t *testing.T) {
 	f := openFleet(t, fleetConfig(t, "good", "good"))
 	reaches(t, f, "m0", infer.StateReady)
@@ -283,19 +285,82 @@ func TestAgentsOfAllModels(t *testing.T) {
 	require.NoError(t, f.Stop(t.Context(), "m0"))
 	all, err = f.Agents(t.Context())
 	require.NoError(t, err)
-	require.Len(t, all, 1)
+	require.Len(t, all, 2)
+	was := all[slices.IndexFunc(all, func(a infer.Agent) bool { return a.Model == "m0" })]
+	require.Equal(t, infer.TierWarm, was.Tier, "it was saved on the way out")
+	require.Zero(t, was.HotTokens)
+	require.Equal(t, 9, was.WarmTokens)
 	a, err := f.Agent(t.Context(), "ann")
 	require.NoError(t, err)
 	require.Equal(t, "ann", a.ID)
 	require.NoError(t, f.Unload(t.Context(), "m1"))
 	all, err = f.Agents(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "m1", all[0].Model, "as it was")
+	require.Len(t, all, 2, "as it was")
 	require.NoError(t, f.Restart("", "again"))
 	require.Equal(t, infer.StateStopped, state(f, "m0").State, "what has no worker gets none")
 	require.NoError(t, f.Stop(t.Context(), ""))
 	_, err = f.Agent(t.Context(), "ann")
-	require.Equal(t, infer.CodeStopped, infer.CodeOf(err))
+	require.NoError(t, err)
+	_, err = f.Agent(t.Context(), "bob")
+	require.Equal(t, infer.CodeStopped, infer.CodeOf(err), "the model may know one that was not listed")
+	_, err = f.PinAgent(t.Context(), "ann", true)
+	require.Equal(t, infer.CodeStopped, infer.CodeOf(err), "what is to be changed needs a worker")
+	saved, err := f.Savings(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 14, saved.Total.Requests, "of both")
+}
+
+// What is known of agents and savings is told at any time, whatever becomes of the workers.
+func TestWhoAsksIsAlwaysToldWhatIsKnown(t *testing.T) {
+	f := openFleet(t, fleetConfig(t, "good", "good"))
+	says(t, f, "m1", "a", "hello")
+	reaches(t, f, "m0", infer.StateReady)
+	require.NoError(t, f.Unload(t.Context(), "m1"))
+	ask := func() error {
+		agents, err := f.Agents(t.Context())
+		if err == nil && len(agents) != 2 {
+			err = fmt.Errorf("%d agents", len(agents))
+		}
+		saved, other := f.Savings(t.Context())
+		if other == nil && saved.Total.Requests != 14 {
+			other = fmt.Errorf("%d requests", saved.Total.Requests)
+		}
+		return errors.Join(err, other)
+	}
+	require.NoError(t, ask())
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	failed := make([]error, 2)
+	for i := range failed {
+		asking.Go(func() {
+			for failed[i] == nil {
+				select {
+				case <-stop:
+					return
+				default:
+					failed[i] = ask()
+				}
+			}
+		})
+	}
+	for range 5 {
+		before := state(f, "m0").WorkerPID
+		require.NoError(t, f.Restart("", "again"))
+		require.Eventually(t, func() bool { s := state(f, "m0"); return s.State == infer.StateReady && s.WorkerPID != before }, 20*time.Second, time.Millisecond)
+		require.NoError(t, syscall.Kill(state(f, "m0").WorkerPID, syscall.SIGKILL))
+		says(t, f, "m0", "a", "hello")
+		require.NoError(t, f.Stop(t.Context(), "m0"))
+		require.NoError(t, f.Start("m0"))
+		reaches(t, f, "m0", infer.StateReady)
+		require.NoError(t, f.Unload(t.Context(), ""))
+		says(t, f, "m1", "a", "hello")
+		require.NoError(t, f.Start("m0"))
+		reaches(t, f, "m0", infer.StateReady)
+	}
+	close(stop)
+	asking.Wait()
+	require.NoError(t, errors.Join(failed...))
 }
 
 func TestAnotherDefaultModel(t *testing.T) {

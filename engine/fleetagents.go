@@ -3,79 +3,128 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"samovar/engine/infer"
 )
 
-// remember takes note of the agents of a member that is about to be unloaded.
+// said is what a member's workers last said about something: it holds while there is none
+// to ask, be the model unloaded, stopped, or on its way back.
+type said[T any] struct {
+	mu    sync.Mutex
+	last  T
+	known bool
+}
+
+// by asks a member's worker. as is what the answer has become once that worker has left.
+func (s *said[T]) by(m *member, ask func() (T, error), as func(T) T) (T, error) {
+	err := m.silence()
+	if err == nil {
+		var v T
+		if v, err = ask(); err == nil {
+			s.mu.Lock()
+			s.last, s.known = as(v), true
+			s.mu.Unlock()
+			return v, nil
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known && noWorker(err) {
+		return s.last, nil
+	}
+	var none T
+	return none, err
+}
+
+// silence is why a member has no worker to ask, or nil.
+func (m *member) silence() error {
+	s := m.snapshot()
+	if s.State == infer.StateReady {
+		return nil
+	}
+	if err := refusal(s); err != nil {
+		return err
+	}
+	return &infer.Error{Code: infer.CodeStarting, RetryAfter: time.Second, Message: "The model is not loaded.", Hint: "A request to it loads it."}
+}
+
+// noWorker says whether there was nobody to ask: another one may know.
+func noWorker(err error) bool {
+	switch infer.CodeOf(err) {
+	case infer.CodeStarting, infer.CodeStopped, infer.CodeFailed, infer.CodeWorkerLost:
+		return true
+	}
+	return false
+}
+
+// remember has a member whose worker is about to leave say what is to be known of it then.
 func (f *Fleet) remember(ctx context.Context, m *member) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	agents, err := m.Agents(ctx)
-	if err != nil {
-		return
+	// What cannot be had now stays as it was said before.
+	if _, err := m.listed(ctx); err == nil {
+		_, _ = m.savings(ctx)
 	}
-	for i := range agents {
-		a := &agents[i]
-		a.HotTokens = 0
-		if a.Tier == infer.TierHot { // it is saved on the way out
-			a.Tier, a.WarmTokens = infer.TierWarm, a.Tokens
-		}
-	}
-	f.mu.Lock()
-	m.agents = agents
-	f.mu.Unlock()
 }
 
-// loaded says whether a member can be asked.
-func (m *member) loaded() bool { return m.snapshot().State == infer.StateReady }
-
-// away says whether what is known of a member's agents is what is remembered.
-func (m *member) away() bool {
-	s := m.snapshot().State
-	return s == infer.StateUnloaded || s == infer.StateDraining
-}
-
-// Agents lists those of all models, the last used first. Those of a model that is not
-// loaded are as they were when it was.
+// Agents lists those of all models, the last used first. Those of a model that has no
+// worker are as they were when it had one.
 func (f *Fleet) Agents(ctx context.Context) ([]infer.Agent, error) {
 	var all []infer.Agent
 	var first error // of one that could not say
+	told := false
 	for _, m := range f.members() {
-		agents, err := f.agentsOf(ctx, m)
-		first = cmp.Or(first, err)
-		for i := range agents {
-			agents[i].Model = m.id
+		agents, err := m.listed(ctx)
+		told = told || err == nil
+		if m.snapshot().State != infer.StateUnloaded { // one that was never loaded says nothing
+			first = cmp.Or(first, err)
 		}
 		all = append(all, agents...)
+	}
+	if !told && first != nil {
+		return nil, first
 	}
 	slices.SortStableFunc(all, func(a, b infer.Agent) int {
 		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.ID, b.ID))
 	})
-	if len(all) == 0 && first != nil {
-		return nil, first
-	}
 	return all, nil
 }
 
-func (f *Fleet) agentsOf(ctx context.Context, m *member) ([]infer.Agent, error) {
-	if m.away() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return slices.Clone(m.agents), nil
-	}
-	return m.Agents(ctx)
+// listed returns a member's agents.
+func (m *member) listed(ctx context.Context) ([]infer.Agent, error) {
+	return m.agents.by(m, func() ([]infer.Agent, error) {
+		all, err := m.Agents(ctx)
+		for i := range all {
+			all[i].Model = m.id
+		}
+		return all, err
+	}, func(all []infer.Agent) []infer.Agent {
+		all = slices.Clone(all)
+		for i := range all {
+			a := &all[i]
+			a.HotTokens = 0
+			if a.Tier == infer.TierHot { // it is saved on the way out
+				a.Tier, a.WarmTokens = infer.TierWarm, a.Tokens
+			}
+		}
+		return all
+	})
+}
+
+// savings returns a member's ledger.
+func (m *member) savings(ctx context.Context) (infer.Savings, error) {
+	return m.saved.by(m, func() (infer.Savings, error) { return m.Savings(ctx) }, func(s infer.Savings) infer.Savings { return s })
 }
 
 // Agent returns one, of whichever model.
 func (f *Fleet) Agent(ctx context.Context, id string) (infer.Agent, error) {
 	return ofAgent(ctx, f, id, func(m *member) (infer.Agent, error) {
-		if a, ok := f.remembered(m, id); ok {
+		if a, ok := m.remembered(id); ok {
 			return a, nil
 		}
 		a, err := m.Agent(ctx, id)
@@ -84,17 +133,18 @@ func (f *Fleet) Agent(ctx context.Context, id string) (infer.Agent, error) {
 	})
 }
 
-// remembered returns an agent of a model that is not loaded.
-func (f *Fleet) remembered(m *member, id string) (infer.Agent, bool) {
-	if !m.away() {
+// remembered returns an agent of a model that has no worker to ask.
+func (m *member) remembered(id string) (infer.Agent, bool) {
+	if m.silence() == nil {
 		return infer.Agent{}, false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if i := slices.IndexFunc(m.agents, func(a infer.Agent) bool { return a.ID == id }); i >= 0 {
-		return m.agents[i], true
+	m.agents.mu.Lock()
+	defer m.agents.mu.Unlock()
+	i := slices.IndexFunc(m.agents.last, func(a infer.Agent) bool { return a.ID == id })
+	if i < 0 {
+		return infer.Agent{}, false
 	}
-	return infer.Agent{}, false
+	return m.agents.last[i], true
 }
 
 // ofAgent does something with the model that knows an agent: the default one first. One
@@ -104,19 +154,17 @@ func ofAgent[T any](ctx context.Context, f *Fleet, id string, do func(*member) (
 	var first error
 	var none T
 	for _, m := range members {
-		if _, ok := f.remembered(m, id); !ok && m.snapshot().State == infer.StateUnloaded {
+		if _, ok := m.remembered(id); !ok && m.snapshot().State == infer.StateUnloaded {
 			continue
 		}
 		v, err := do(m)
 		if err == nil {
 			return v, nil
 		}
-		switch infer.CodeOf(err) {
-		case infer.CodeNotFound, infer.CodeStarting, infer.CodeStopped, infer.CodeFailed, infer.CodeWorkerLost:
-			first = cmp.Or(first, err) // another one may know it
-		default:
+		if infer.CodeOf(err) != infer.CodeNotFound && !noWorker(err) {
 			return none, err
 		}
+		first = cmp.Or(first, err) // another one may know it
 	}
 	if first == nil { // none is loaded, and none knows it
 		first = &infer.Error{Code: infer.CodeNotFound, Message: "There is no such agent.", Hint: "GET /v1/agents lists those there are."}
@@ -152,7 +200,7 @@ func (f *Fleet) PinAgent(ctx context.Context, id string, pinned bool) (infer.Age
 // EvictAgent lets an agent leave the pool; it stays on disk.
 func (f *Fleet) EvictAgent(ctx context.Context, id string) (infer.Agent, error) {
 	return ofAgent(ctx, f, id, func(m *member) (infer.Agent, error) {
-		if a, ok := f.remembered(m, id); ok {
+		if a, ok := m.remembered(id); ok {
 			return a, nil // it has
 		}
 		return m.EvictAgent(ctx, id)
@@ -197,25 +245,26 @@ func (f *Fleet) ImportAgent(ctx context.Context, r io.Reader, to string) (infer.
 	return m.ImportAgent(ctx, r, to)
 }
 
-// Savings returns the ledgers of the loaded models as one.
+// Savings returns the ledgers of all models as one. That of a model that has no worker is
+// as it was when it had one; what none has told yet is an error.
 func (f *Fleet) Savings(ctx context.Context) (infer.Savings, error) {
 	var sum infer.Savings
 	var first error
-	asked := 0
+	told := false
 	for _, m := range f.members() {
-		if !m.loaded() {
-			continue
+		s, err := m.savings(ctx)
+		switch {
+		case err == nil:
+			told = true
+			sum = sum.Plus(s)
+		case noWorker(err):
+			first = cmp.Or(first, err)
+		default:
+			return sum, err
 		}
-		s, err := m.Savings(ctx)
-		if err != nil {
-			first = errors.Join(first, err)
-			continue
-		}
-		asked++
-		sum = sum.Plus(s)
 	}
-	if asked == 0 && first == nil { // as the default one says
-		return f.members()[0].Savings(ctx)
+	if told {
+		first = nil
 	}
 	return sum, first
 }
