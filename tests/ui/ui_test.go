@@ -75,13 +75,6 @@ func TestSoak(t *testing.T) {
 	within(t, most, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:soak")
 }
 
-// What the page shows is what the API says, and what a client measures.
-func TestNumbers(t *testing.T) {
-	browser := browserOf(t)
-	base := samovartest.Serve(t, built, "ready")
-	in(t, frontend(t), []string{"SAMOVAR_BASE=" + base, "CHROMIUM=" + browser}, "npm", "run", "--silent", "test:numbers")
-}
-
 // A newcomer is served within two clicks and five seconds; links ask first.
 func TestWelcome(t *testing.T) {
 	browser := browserOf(t)
