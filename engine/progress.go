@@ -159,7 +159,7 @@ func (r *roster) waitOf(d wire.Doing, ahead int) *infer.Wait {
 
 // scarce says that a request waits for cells, and who holds the most. The lock is held.
 func (r *roster) scarce(waits string, d wire.Doing) string {
-	text := fmt.Sprintf("%s room for %s; %s of %s can be had", waits, plural(d.Cells, "token"), humanize.Comma(int64(max(0, d.Room))), humanize.Comma(int64(r.cells)))
+	text := fmt.Sprintf("%s room for %s; %s of %s are free or idle", waits, plural(d.Cells, "token"), humanize.Comma(int64(max(0, d.Room))), humanize.Comma(int64(r.cells)))
 	most := infer.PoolSequence{}
 	for _, s := range r.pulse.Pool.Sequences {
 		if s.Active && s.Tokens > most.Tokens {

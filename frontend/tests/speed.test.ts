@@ -54,9 +54,9 @@ describe('how fast is written', () => {
   it('is what came over the last while', () => {
     const w = new Writing();
     w.next(0, 1, 0, 5000);
-    expect(w.next(1000, 1, 100, 5000)).toEqual({ all: 100, each: 100 });
-    expect(w.next(3000, 1, 25, 5000)).toEqual({ all: 50, each: 50 });
-    expect(w.next(9000, 1, 10, 5000)).toEqual({ all: 10, each: 10 });
+    expect(w.next(1000, 1, 100, 5000)).toEqual({ all: 100, each: 100, atOnce: 1 });
+    expect(w.next(3000, 1, 25, 5000)).toEqual({ all: 50, each: 50, atOnce: 1 });
+    expect(w.next(9000, 1, 10, 5000)).toEqual({ all: 10, each: 10, atOnce: 1 });
   });
 
   it('of each times how many they are is all', () => {
@@ -65,13 +65,16 @@ describe('how fast is written', () => {
       const { all, each } = w.next(t, 3, 60, 5000);
       if (t > 5000) expect([all, each! * 3]).toEqual([60, 60]);
     }
+    const { all, each, atOnce } = w.next(12_000, 10, 90, 5000);
+    expect(atOnce).toBeCloseTo((3 * 3 + 2 * 6.5) / 5);
+    expect(each! * atOnce).toBeCloseTo(all);
   });
 
   it('is of no answer while none is written', () => {
     const w = new Writing();
     w.next(0, 2, 0, 5000);
-    expect(w.next(1000, 0, 40, 5000)).toEqual({ all: 40 });
+    expect(w.next(1000, 0, 40, 5000)).toEqual({ all: 40, each: undefined, atOnce: 1 });
     expect(w.next(2000, 1, 0, 900).each).toBeUndefined(); // its first token is to come
-    expect(w.next(3000, 1, 10, 900)).toEqual({ all: 10, each: 10 });
+    expect(w.next(3000, 1, 10, 900)).toEqual({ all: 10, each: 10, atOnce: 1 });
   });
 });

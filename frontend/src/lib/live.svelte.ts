@@ -61,6 +61,8 @@ class Live {
 
   /** Tokens per second of each answer that is being written, over the same seconds. */
   each = $state<number | undefined>();
+  /** How many were being written at once in these seconds, on average. */
+  atOnce = $state(0);
 
   /** What those that wait were told first. */
   readonly waits = new Waits();
@@ -238,7 +240,7 @@ class Live {
     if (into !== undefined && out !== undefined) {
       this.#recent = [...this.#recent, { at, in: into }].filter((r) => at - r.at < lately);
       this.tokensIn = this.#recent.reduce((n, r) => n + r.in, 0) / this.#recent.length;
-      ({ all: this.tokensOut, each: this.each } = this.#writing.next(at, writing, out, lately));
+      ({ all: this.tokensOut, each: this.each, atOnce: this.atOnce } = this.#writing.next(at, writing, out, lately));
     }
     this.throughput.push(seconds, [into ?? NaN, out ?? NaN, sum((m) => m.active), sum((m) => m.queued)]);
     for (const w of s.windows) {

@@ -51,6 +51,8 @@ export interface Rates {
   all: number;
   /** Of each of those that are being written; undefined while none is. */
   each?: number;
+  /** How many were being written at once, on average: each times atOnce is all. */
+  atOnce: number;
 }
 
 /** How fast is written over the last while: all together, and each answer. Each times how many they are is all. */
@@ -69,9 +71,10 @@ export class Writing {
     if (time > 0) this.#recent = [...this.#recent, { at, tokens: (rate * time) / 1000, time, streams: (time * (this.#had + writing)) / 2 }].filter((r) => at - r.at < within);
     this.#at = at;
     this.#had = writing;
-    if (this.#recent.length === 0) return { all: 0 };
+    if (this.#recent.length === 0) return { all: 0, atOnce: writing };
     const sum = (of: 'tokens' | 'time' | 'streams') => this.#recent.reduce((n, r) => n + r[of], 0);
-    return { all: (1000 * sum('tokens')) / sum('time'), each: writing > 0 && sum('tokens') > 0 ? (1000 * sum('tokens')) / sum('streams') : undefined };
+    const atOnce = sum('streams') / sum('time');
+    return { all: (1000 * sum('tokens')) / sum('time'), atOnce, each: writing > 0 && sum('tokens') > 0 ? (1000 * sum('tokens')) / sum('streams') : undefined };
   }
 }
 

@@ -4,7 +4,7 @@ export const terms = {
   TTFT: 'Time to first token: from the request’s arrival to the first piece of its answer, waiting included.',
   TPOT: 'Time per output token: what each token after the first took, on average over one answer that has ended. It includes every pause.',
   ITL: 'Inter-token latency: each pause between two tokens, as the reader of a stream feels it. Tokens come in bursts, so the median is near 0; how fast an answer comes says TPOT.',
-  'one answer': 'How fast one answer comes. Of those that are being written: the tokens that came in the last seconds, on average over the answers. While none is: tokens after the first ÷ the time since the first, of those that ended lately.',
+  'one answer': 'How fast one answer comes. Of those that are being written: the tokens that came in the last seconds, on average over the answers, of which so many were written at once; times that number it is what all together write. While none is: tokens after the first ÷ the time since the first, of those that ended lately.',
   p50: 'The median: half were faster, half slower.',
   p95: 'Of 20, 19 were faster.',
   p99: 'Of 100, 99 were faster.',
