@@ -19,5 +19,6 @@
 //	cd frontend && SAMOVAR_BASE=http://127.0.0.1:7266 SAMOVAR_EFFECT=5m npm run test:effect
 //
 // On a quiet machine SAMOVAR_STRICT=1 wants 55 frames in a second, too, and of TestNumbers
-// that all times are the client's own, and of the page that it takes one percent at most.
+// that all times are the client's own, which is then asked of what users have, built without
+// the race detector; and of the page that it takes one percent at most.
 package ui
