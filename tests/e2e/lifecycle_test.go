@@ -149,14 +149,24 @@ func TestStoppingLetsStreamsFinish(t *testing.T) {
 }
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
-	in := tinyInstance(t)
-	pid := in.health().WorkerPID
-	openStream(t, in, surfaces[0]) // a stream that nobody reads holds up the end
-	in.signal(syscall.SIGTERM)
-	in.await("the first signal to be seen", func() bool { return strings.Contains(in.log.String(), "stopping") })
-	in.signal(syscall.SIGTERM)
-	require.NotZero(t, in.awaitExit())
-	require.Eventually(t, func() bool { return !alive(pid) }, patience, look)
+	for name, between := range map[string]func(in *instance){
+		"after the first is seen": func(in *instance) {
+			in.await("the first signal to be seen", func() bool { return strings.Contains(in.log.String(), "stopping") })
+		},
+		"right behind it": func(*instance) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := tinyInstance(t)
+			pid := in.health().WorkerPID
+			openStream(t, in, surfaces[0]) // a stream that nobody reads holds up the end
+			in.signal(syscall.SIGTERM)
+			between(in)
+			in.signal(syscall.SIGINT) // two of a kind are one while they are pending
+			require.NotZero(t, in.awaitExit())
+			require.NotContains(t, in.log.String(), "stopped")
+			require.Eventually(t, func() bool { return !alive(pid) }, patience, look)
+		})
+	}
 }
 
 func TestMissingLibraries(t *testing.T) {
