@@ -157,27 +157,24 @@ func (r *roster) waitOf(d wire.Doing, ahead int) *infer.Wait {
 	return w
 }
 
-// scarce says that a request waits for cells, and who holds the most. The lock is held.
+// scarce says that a request waits for cells, and who uses the most. The lock is held.
 func (r *roster) scarce(waits string, d wire.Doing) string {
-	text := fmt.Sprintf("%s room for %s; %s of %s are free or idle", waits, plural(d.Cells, "token"), humanize.Comma(int64(max(0, d.Room))), humanize.Comma(int64(r.cells)))
+	used := min(r.cells, max(0, r.cells-d.Room))
+	text := fmt.Sprintf("%s room for %s; %s of %s are in use", waits, plural(d.Cells, "token"), humanize.Comma(int64(used)), humanize.Comma(int64(r.cells)))
 	most := infer.PoolSequence{}
 	for _, s := range r.pulse.Pool.Sequences {
 		if s.Active && s.Tokens > most.Tokens {
 			most = s
 		}
 	}
+	if most.Tokens == 0 {
+		return text + "."
+	}
 	whose := "another request"
 	if most.Agent != "" {
 		whose = "agent " + most.Agent
 	}
-	switch {
-	case most.Tokens == 0:
-		return text + "."
-	case 2*most.Tokens > r.cells:
-		return fmt.Sprintf("%s, as %s holds most of them.", text, whose)
-	default:
-		return fmt.Sprintf("%s, and %s holds %s.", text, whose, humanize.Comma(int64(most.Tokens)))
-	}
+	return fmt.Sprintf("%s, the most by %s (%s).", text, whose, humanize.Comma(int64(most.Tokens)))
 }
 
 // requestOf names a request by its agent, if that is known. The lock is held.

@@ -82,7 +82,7 @@ func TestProgressIsWhatTheWorkerTells(t *testing.T) {
 	require.Equal(t, 4, progressOf(all, "decodes").CompletionTokens)
 
 	cells := progressOf(all, "cells")
-	require.Equal(t, "Waits for room for 1,200 tokens; 300 of 1,600 are free or idle, as agent alice holds most of them.", cells.Wait.Text)
+	require.Equal(t, "Waits for room for 1,200 tokens; 1,300 of 1,600 are in use, the most by agent alice (900).", cells.Wait.Text)
 	require.Zero(t, *cells.Wait.Ahead)
 	require.WithinDuration(t, time.Now(), cells.Since, time.Minute/2, "since it came")
 	follows := progressOf(all, "follows")

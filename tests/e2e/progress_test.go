@@ -159,7 +159,7 @@ func TestRequestsSayWhatTheyAreAt(t *testing.T) {
 		return false
 	})
 	require.Equal(t, "waiting", r.Phase)
-	require.Regexp(t, `^(All \d+ places are taken|Waits for room for [\d,]+ tokens; [\d,]+ of [\d,]+ are free or idle)`, r.Wait.Text)
+	require.Regexp(t, `^(All \d+ places are taken|Waits for room for [\d,]+ tokens; [\d,]+ of [\d,]+ are in use)`, r.Wait.Text)
 	require.Zero(t, *r.Wait.Ahead, "all the others run")
 	require.Positive(t, r.Prompt)
 }
