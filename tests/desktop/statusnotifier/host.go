@@ -44,8 +44,13 @@ func NewHost(t testing.TB, b *Bus) *Host {
 	return h
 }
 
-// Close takes the panel away.
-func (h *Host) Close() { _ = h.conn.Close() } // it may be closed, or its bus gone
+// Close takes the panel away; another one can come once it returns.
+func (h *Host) Close() {
+	// The bus notices a closed connection only later. Errors are left alone: it may be
+	// closed, or its bus gone.
+	_, _ = h.conn.ReleaseName(watcherName)
+	_ = h.conn.Close()
+}
 
 // watcher is what items see of the panel.
 type watcher struct{ h *Host }
