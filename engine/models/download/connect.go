@@ -21,11 +21,21 @@ const (
 // errStalled is a connection over which nothing came for too long.
 var errStalled = errors.New("nothing came for too long")
 
-// connect fetches claims over one connection after the other, until the file is whole.
+// connect fetches until the file is whole. Then it doesn't matter what became of its last
+// connection, nor that ctx has ended: that may be since the file is whole.
+func (a *attempt) connect(ctx context.Context) error {
+	err := a.transfers(ctx)
+	if a.ledger.isFull() {
+		return nil
+	}
+	return err
+}
+
+// transfers fetches claims over one connection after the other, until the file is whole.
 //
 // It gives up after some tries in a row in which nothing new came, to this connection
 // or to another: as long as the file grows, it goes on.
-func (a *attempt) connect(ctx context.Context) error {
+func (a *attempt) transfers(ctx context.Context) error {
 	pause := &backoff.ExponentialBackOff{
 		InitialInterval: a.o.FirstPause, MaxInterval: a.o.LongestPause, Multiplier: 2, RandomizationFactor: 0.5,
 	}
@@ -42,9 +52,6 @@ func (a *attempt) connect(ctx context.Context) error {
 		}
 		n, err := a.transfer(ctx, c, buf)
 		a.ledger.release(c)
-		if a.ledger.isFull() {
-			return nil // whatever became of this one
-		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
@@ -81,9 +88,7 @@ func (a *attempt) rest(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 	case <-a.ledger.full:
 	case <-ctx.Done():
-		if !a.ledger.isFull() {
-			return context.Cause(ctx)
-		}
+		return context.Cause(ctx)
 	}
 	return nil
 }
